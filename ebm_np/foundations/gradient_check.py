@@ -1,0 +1,139 @@
+r"""Check a gradient that you derived by hand, to the last digit.
+
+Three witnesses, from the best to the most general:
+
+1. **Complex step** (Squire & Trapp 1998). For f analytic near a real x and a tiny h,
+
+       f(x + i h d) = f(x) + i h <grad f, d> - O(h^2)    hence    <grad f, d> = Im f(x + i h d) / h.
+
+   No difference of nearly equal numbers is ever taken, so h can be 1e-30 and the answer is right to rounding. It wants
+   code that treats complex numbers as an analytic function does: `abs`, `.conj()`, `.real`, `np.linalg.norm` and
+   comparisons of magnitudes do not (write `np.sqrt((x**2).sum())`), and `np.logaddexp`, `scipy.special.expit` raise.
+2. **Central difference**, (f(x + h d) - f(x - h d)) / 2h = <grad f, d> + O(h^2): half of the digits, for any smooth f.
+   Here it only guards the first one: where f is not analytic, the two disagree.
+3. **One random direction** checks a whole gradient at the price of one evaluation of f: `directions=1`.
+
+Example: the gradient of the energy E = ||y - W z||^2 with respect to z is 2 W^T (W z - y).
+
+>>> rng = np.random.default_rng(0)
+>>> W, y, z = rng.normal(size=(3, 2)), rng.normal(size=3), rng.normal(size=2)
+>>> energy = lambda z: np.sum((y - W @ z) ** 2)
+>>> gradient_check(energy, 2 * W.T @ (W @ z - y), z).passed
+True
+>>> gradient_check(energy, W.T @ (W @ z - y), z).passed  # the factor 2 forgotten
+False
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.parameters import flatten, tree_map, unflatten
+from ebm_np.foundations.validation import positive
+
+STEP = 1e-30
+"""Imaginary step: its square is far below rounding, itself far above underflow."""
+
+
+class GradientCheck(NamedTuple):
+    """The verdict of `gradient_check`.
+
+    `error` is max |claimed - numeric| over max |numeric|; `worst` is the place of the largest difference among all
+    numbers of the parameters, in order (among the directions, if there were any); `claimed` and `numeric` are compared
+    as vectors.
+    """
+
+    passed: bool
+    error: float
+    worst: int
+    claimed: Array
+    numeric: Array
+
+    def __str__(self) -> str:
+        """Say in one line what was found."""
+        verdict = "passed" if self.passed else "FAILED"
+        return (
+            f"gradient check {verdict}: relative error {self.error:.1e}; at number {self.worst} "
+            f"claimed {self.claimed[self.worst]:.15g}, complex step {self.numeric[self.worst]:.15g}"
+        )
+
+
+def complex_step(f: Callable[[Any], Any], x: Any, direction: Any) -> Array:
+    """Return the derivative of f at x along `direction`, Im f(x + i h d) / h; f may return an array.
+
+    `x` and `direction` are arrays or (nested) NamedTuples of arrays of the same structure.
+    """
+    shifted = tree_map(lambda a, d: np.asarray(a) + 1j * STEP * np.asarray(d), x, direction)
+    return np.imag(f(shifted)) / STEP
+
+
+def central_difference(f: Callable[[Any], Any], x: Any, direction: Any, step: float = 6e-6) -> Array:
+    """Return (f(x + h d) - f(x - h d)) / 2h; the default h, near eps^(1/3), balances truncation against rounding."""
+    ahead, behind = (tree_map(lambda a, d, s=s: np.asarray(a) + s * np.asarray(d), x, direction) for s in (step, -step))
+    return (np.asarray(f(ahead)) - np.asarray(f(behind))) / (2 * step)
+
+
+def complex_step_gradient(f: Callable[[Any], Any], x: Any) -> Any:
+    """Return the whole gradient of a scalar f at x, in the structure of x: one evaluation of f a number in x."""
+    return unflatten(np.array([complex_step(f, x, unit) for unit in _units(x)]), x)
+
+
+def gradient_check(
+    f: Callable[[Any], Any],
+    gradient: Any,
+    x: Any,
+    *,
+    rtol: float = 1e-12,
+    directions: int = 0,
+    rng: np.random.Generator | None = None,
+) -> GradientCheck:
+    """Compare the claimed `gradient` of the scalar function f at x with its complex step.
+
+    Parameters
+    ----------
+    f : takes x and returns one number; must be analytic code, see the module's page
+    gradient : same structure and shapes as x
+    x : array, or a NamedTuple of arrays as all models' `Params` are; float64
+    rtol : largest difference allowed, relative to the largest component of the gradient
+    directions : 0 checks every component; n > 0 checks n random directions instead, for parameters too many to count
+    rng : draws those directions
+
+    Raises
+    ------
+    ValueError
+        if the shapes of gradient and x differ, or if complex step and central difference tell different stories, that
+        is, if f is not analytic code (or has a kink at x): then there is nothing to compare with.
+    """
+    positive("rtol", rtol)
+    claimed_vector, point = flatten(gradient), flatten(x)
+    if claimed_vector.shape != point.shape:
+        raise ValueError(f"gradient: expected {point.size} numbers as in x, got {claimed_vector.size}")
+    if directions:
+        draw = (np.random.default_rng(0) if rng is None else rng).normal(size=(directions, point.size))
+        along = [unflatten(d, x) for d in draw]
+        claimed = draw @ claimed_vector
+    else:
+        along, claimed = _units(x), claimed_vector
+    numeric = np.array([complex_step(f, x, d) for d in along])
+    _refuse_non_analytic(f, x, along, numeric)
+    difference = np.abs(claimed - numeric)
+    scale = max(np.abs(numeric).max(), np.finfo(float).tiny)
+    error = float(difference.max() / scale)
+    # `error <= rtol` is False for NaN, as it must be
+    return GradientCheck(bool(error <= rtol), error, int(np.argmax(difference)), claimed, numeric)
+
+
+def _units(x: Any) -> list[Any]:
+    return [unflatten(unit, x) for unit in np.eye(flatten(x).size)]
+
+
+def _refuse_non_analytic(f: Callable[[Any], Any], x: Any, along: list[Any], numeric: Array) -> None:
+    difference = np.array([central_difference(f, x, d) for d in along])
+    scale = np.abs(difference).max() + 1e-5 * (1 + np.abs(f(x)))
+    if np.abs(difference - numeric).max() > 1e-4 * scale:
+        raise ValueError(
+            "f: complex step and central difference disagree; is there an abs, a norm, a .real or a comparison in f, "
+            "or a kink at x?"
+        )

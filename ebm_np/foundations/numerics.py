@@ -1,0 +1,29 @@
+r"""Functions that overflow or cancel when they are written as in a textbook, written so that they do not.
+
+All take complex arguments too, so that gradients can be checked through them by the complex step (`gradient_check`).
+"""
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+
+
+def softplus(a: Array) -> Array:
+    r"""Return log(1 + exp(a)), elementwise, without overflow; its derivative is `sigmoid`.
+
+    For a > 0 the large part is taken out, log(1 + e^a) = a + log(1 + e^-a), so that only e^-|a| is ever computed.
+
+    >>> softplus(np.array([-1000.0, 0.0, 1000.0])).round(6).tolist()
+    [0.0, 0.693147, 1000.0]
+    """
+    positive = np.maximum(a, 0)
+    return positive + np.log1p(np.exp(a - 2 * positive))
+
+
+def sigmoid(a: Array) -> Array:
+    """Return 1 / (1 + exp(-a)), elementwise, without overflow, as (1 + tanh(a/2)) / 2.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return 0.5 * (1 + np.tanh(0.5 * a))

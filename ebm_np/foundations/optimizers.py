@@ -1,0 +1,78 @@
+r"""Optimizers as pairs of pure functions: `init(params) -> state`, `step(params, grads, state) -> (params, state)`.
+
+    gradient descent   theta <- theta - eta g
+    momentum           m <- mu m + g;              theta <- theta - eta m           (Polyak 1964)
+    Adam               m <- b1 m + (1 - b1) g,     v <- b2 v + (1 - b2) g^2,
+                       theta <- theta - eta m^ / (sqrt(v^) + eps),   m^ = m / (1 - b1^t),  v^ = v / (1 - b2^t)
+                                                                                    (Kingma & Ba 2015)
+
+Parameters and gradients are the same NamedTuples of arrays; a state is whatever continues the algorithm, and none of
+them is ever written to.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm_np.foundations.parameters import tree_map, zeros_like
+from ebm_np.foundations.validation import non_negative, positive
+
+
+class Optimizer(NamedTuple):
+    """The two functions; `step` returns new parameters and the new state."""
+
+    init: Callable[[Any], Any]
+    step: Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+def gradient_descent(rate: float) -> Optimizer:
+    """Return theta <- theta - rate g; it has no state."""
+    positive("rate", rate)
+    return Optimizer(lambda params: (), lambda params, grads, state: (_descend(params, grads, rate), state))
+
+
+def momentum(rate: float, mu: float = 0.9) -> Optimizer:
+    """Return gradient descent with a velocity that remembers 1 / (1 - mu) steps."""
+    positive("rate", rate)
+    _fraction("mu", mu)
+
+    def step(params: Any, grads: Any, velocity: Any) -> tuple[Any, Any]:
+        velocity = tree_map(lambda m, g: mu * m + g, velocity, grads)
+        return _descend(params, velocity, rate), velocity
+
+    return Optimizer(zeros_like, step)
+
+
+class AdamState(NamedTuple):
+    """Step count, first and second moment of the gradient."""
+
+    t: int
+    m: Any
+    v: Any
+
+
+def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
+    """Return Adam: steps of about `rate` in every coordinate, whatever the gradient's scale."""
+    positive("rate", rate)
+    _fraction("b1", b1)
+    _fraction("b2", b2)
+    positive("eps", eps)
+
+    def step(params: Any, grads: Any, state: AdamState) -> tuple[Any, AdamState]:
+        t = state.t + 1
+        m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, grads)
+        v = tree_map(lambda v, g: b2 * v + (1 - b2) * g**2, state.v, grads)
+        direction = tree_map(lambda m, v: m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps), m, v)
+        return _descend(params, direction, rate), AdamState(t, m, v)
+
+    return Optimizer(lambda params: AdamState(0, zeros_like(params), zeros_like(params)), step)
+
+
+def _descend(params: Any, direction: Any, rate: float) -> Any:
+    return tree_map(lambda p, d: p - rate * d, params, direction)
+
+
+def _fraction(name: str, value: float) -> None:
+    if not non_negative(name, value) < 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")

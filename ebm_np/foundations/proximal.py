@@ -1,0 +1,24 @@
+r"""Proximal operators: prox_R(v) = argmin_z { (1/2) ||z - v||^2 + R(z) }, each with the argmin that it solves."""
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+
+
+def shrink(v: Array, threshold: float | Array) -> Array:
+    r"""Return the shrinkage sh_t(v) = sign(v) max(|v| - t, 0) = argmin_z { (1/2)||z - v||^2 + t ||z||_1 }, elementwise.
+
+    Written as v minus its projection on [-t, t] (Moreau's identity: the projection is the prox of the dual), which is a
+    single pass, keeps float32 and takes complex arguments.
+
+    Parameters
+    ----------
+    v : array of any shape
+    threshold : t >= 0, a number or an array that broadcasts
+
+    Examples
+    --------
+    >>> shrink(np.array([-3.0, 0.5, 2.0]), 1.0).tolist()
+    [-2.0, 0.0, 1.0]
+    """
+    return v - np.clip(v, -threshold, threshold)

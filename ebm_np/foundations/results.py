@@ -1,0 +1,24 @@
+"""What `infer` and `fit` return, the same for all models."""
+
+from typing import Generic, NamedTuple, TypeVar
+
+from ebm_np.foundations.arrays import Array
+
+P = TypeVar("P")
+
+
+class Inference(NamedTuple):
+    """The latents that were found, z-check = argmin_z E(y, z), one for each of N samples."""
+
+    z: Array  # (N,) or (N, k)
+    energy: Array  # (N,): E(y, z-check), the free energy at zero temperature
+    n_iter: int  # iterations; of the slowest sample where each has its own
+    converged: Array  # (N,) bool: does z meet the method's stopping rule?
+    trace: Array  # (T, N, ...): z after each iteration; T = 0 where none was asked for or the method keeps none
+
+
+class Fit(NamedTuple, Generic[P]):
+    """The parameters reached, and the mean loss seen during each epoch."""
+
+    params: P
+    history: Array  # (n_epochs,)

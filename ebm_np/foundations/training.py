@@ -1,0 +1,71 @@
+r"""The loop that every `fit` runs: mini-batches, a gradient, a step, and a record of the loss.
+
+    theta <- step(theta, d/dtheta (1/|B|) sum_{n in B} loss_n(theta)),    B a mini-batch of the data
+
+The last batch of an epoch may be smaller than the others; since losses are *means* over the batch, its samples are
+neither lost nor miscounted.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.optimizers import Optimizer
+from ebm_np.foundations.parameters import leaves
+from ebm_np.foundations.results import Fit
+from ebm_np.foundations.validation import count
+
+P = TypeVar("P")
+
+Callback = Callable[[int, float], None]
+"""Called after each epoch with its number, from 1, and its mean loss: for progress bars."""
+
+
+def batches(n: int, batch_size: int | None, rng: np.random.Generator | None) -> Iterator[Array]:
+    """Yield the indices of one epoch: shuffled by `rng`, or in the listed order if it is None; every sample once."""
+    order = np.arange(n) if rng is None else rng.permutation(n)
+    size = n if batch_size is None else batch_size
+    for start in range(0, n, size):
+        yield order[start : start + size]
+
+
+def minimize(
+    loss_and_grad: Callable[[P, Array], tuple[float, P]],
+    params: P,
+    n: int,
+    *,
+    optimizer: Optimizer,
+    n_epochs: int,
+    batch_size: int | None = None,
+    rng: np.random.Generator | None = None,
+    callback: Callback | None = None,
+) -> Fit[P]:
+    """Return the parameters after `n_epochs` passes over `n` samples.
+
+    Parameters
+    ----------
+    loss_and_grad : (params, indices of a batch) -> mean loss over that batch and its gradient
+    batch_size : None means all samples at once
+    rng : shuffles the samples of each epoch; None keeps the listed order
+
+    Raises
+    ------
+    FloatingPointError
+        if the loss or a parameter is no longer finite: the step was too long. Nothing is returned in that case.
+    """
+    count("n_epochs", n_epochs)
+    if batch_size is not None:
+        count("batch_size", batch_size)
+    state, history = optimizer.init(params), np.zeros(n_epochs)
+    for epoch in range(n_epochs):
+        for batch in batches(n, batch_size, rng):
+            loss, grads = loss_and_grad(params, batch)
+            params, state = optimizer.step(params, grads, state)
+            history[epoch] += loss * len(batch) / n
+        if not np.isfinite(history[epoch]) or not all(np.isfinite(leaf).all() for leaf in leaves(params)):
+            raise FloatingPointError(f"training diverged in epoch {epoch + 1}: try a smaller rate")
+        if callback is not None:
+            callback(epoch + 1, float(history[epoch]))
+    return Fit(params, history)

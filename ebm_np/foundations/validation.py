@@ -1,0 +1,98 @@
+"""The one place that words an error about an argument.
+
+Each function takes the argument's name and its value, returns the value in the form in which the mathematics wants it,
+or raises one error that says which argument, what was expected and what came: `TypeError` where the kind of thing is
+wrong, `ValueError` where its value is. They stand at the public doors (`init`, `infer`, `fit`, loaders) and nowhere
+else.
+"""
+
+from collections.abc import Collection
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+
+Shape = tuple[int | str, ...]
+"""An expected shape: a number is a length, a string is the name of a free one, e.g. ``("N", 2)``."""
+
+
+def array(name: str, value: Any, shape: Shape, *, finite: bool = True, empty: bool = False) -> Array:
+    """Return `value` as a real floating array of the expected shape: float32 stays, everything else becomes float64.
+
+    Raises
+    ------
+    TypeError
+        if it is not an array of real numbers (`None`, strings, objects, complex numbers).
+    ValueError
+        if the shape is another, if it is empty (unless `empty`), or if it holds NaN or infinity (unless `not finite`).
+    """
+    try:
+        numbers = np.asarray(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name}: expected {_words(shape)}, got rows of unequal length") from error
+    if numbers.dtype.kind not in "fiub":
+        got = type(value).__name__ if numbers.ndim == 0 else f"an array of {numbers.dtype}"
+        raise TypeError(f"{name}: expected real numbers, got {got}")
+    if numbers.ndim != len(shape) or any(
+        isinstance(want, int) and want != got for want, got in zip(shape, numbers.shape, strict=False)
+    ):
+        raise ValueError(f"{name}: expected {_words(shape)}, got shape {numbers.shape}")
+    if numbers.size == 0 and not empty:
+        raise ValueError(f"{name}: expected at least one number, got an empty array of shape {numbers.shape}")
+    if numbers.dtype != np.float32:
+        numbers = numbers.astype(np.float64, copy=False)
+    if finite and not np.isfinite(numbers).all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    return numbers
+
+
+def positive(name: str, value: Any, *, infinite: bool = False) -> float:
+    """Return `value` as a float > 0; infinity only where `infinite`."""
+    number = _real(name, value)
+    if not number > 0 or (np.isinf(number) and not infinite):
+        kind = "a positive number or infinity" if infinite else "a positive finite number"
+        raise ValueError(f"{name}: expected {kind}, got {value!r}")
+    return number
+
+
+def non_negative(name: str, value: Any) -> float:
+    """Return `value` as a finite float >= 0."""
+    number = _real(name, value)
+    if not 0 <= number < np.inf:
+        raise ValueError(f"{name}: expected a finite number that is not negative, got {value!r}")
+    return number
+
+
+def count(name: str, value: Any, minimum: int = 1) -> int:
+    """Return `value` as an int >= `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: expected a whole number, got {type(value).__name__}")
+    if value < minimum:
+        raise ValueError(f"{name}: expected a whole number of at least {minimum}, got {value}")
+    return int(value)
+
+
+def choice(name: str, value: Any, options: Collection[str]) -> str:
+    """Return `value` if it is one of `options`."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, sorted(options)))}, got {value!r}")
+    return value
+
+
+def generator(name: str, value: Any) -> np.random.Generator:
+    """Return `value` if it is a `numpy.random.Generator`: no function here touches the global random state."""
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(f"{name}: expected a numpy.random.Generator, got {type(value).__name__}")
+    return value
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real | np.floating | np.integer):
+        raise TypeError(f"{name}: expected a real number, got {type(value).__name__}")
+    return float(value)
+
+
+def _words(shape: Shape) -> str:
+    return f"shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -1,0 +1,39 @@
+r"""Denoising: with the parameters fixed, descend the free energy in y (question 3 of notes 15-1).
+
+    y(t + 1) = y(t) - eta grad_y F(y(t))
+
+If F was trained, its valley is the data manifold, and the path leads from a noisy y to a clean one. At zero temperature
+grad_y F_inf = 2 (y - g(z-check)), so that a single step of eta = 1/2 lands on the manifold, at the point nearest to y;
+at finite temperature the point reached is a compromise among all latents that could explain y.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.validation import count, positive
+
+
+def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: float = 0.05, n_steps: int = 100) -> Array:
+    """Return the path y(0), ..., y(n_steps), shape (n_steps + 1, N, d); its last row is the denoised y.
+
+    Parameters
+    ----------
+    free_energy_grad_y : y (N, d) -> grad F (N, d)
+    y : starting points (N, d)
+    rate : step eta > 0
+
+    Raises
+    ------
+    FloatingPointError
+        if the descent diverges: the rate is too large for the curvature of F.
+    """
+    positive("rate", rate)
+    count("n_steps", n_steps)
+    path = [np.asarray(y)]
+    for _ in range(n_steps):
+        path.append(path[-1] - rate * free_energy_grad_y(path[-1]))
+        if not np.isfinite(path[-1]).all():
+            raise FloatingPointError("denoising diverged: try a smaller rate")
+    return np.stack(path)

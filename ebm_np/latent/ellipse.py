@@ -1,0 +1,331 @@
+r"""The ellipse: the smallest latent-variable energy-based model, and the whole idea on one page.
+
+    g(z)       = (w1 cos z, w2 sin z)                              the decoder                                 (1)
+    E(y, z)    = [y1 - g1(z)]^2 + [y2 - g2(z)]^2                   the energy                                  (2)
+    z-check(y) = argmin_z E(y, z)                                  inference                                   (3)
+    F_inf(y)   = min_z E(y, z) = E(y, z-check)                     free energy, zero temperature               (4)
+    F_beta(y)  = softmin_z E(y, z)                                 free energy, inverse temperature beta       (5)
+    L(w)       = (1/N) sum_n l(F(y_n))                             what `fit` minimises                        (6)
+
+    symbol      name                 shape            meaning
+    y           y                    (N, 2)           observations, rows are samples
+    z           z                    (K,) or (N, K)   latent angles, in radians: a grid for all, or K for each sample
+    w           Params.w             (2,)             radii of the ellipse (a sign only changes where z starts)
+    E           energy               (N, K)           squared distance; its unit is that of y squared
+    F           free_energy          (N,)             depends on y alone
+
+Derivation
+----------
+1. dE/dz  = 2 (y1 - g1) w1 sin z - 2 (y2 - g2) w2 cos z                         as g' = (-w1 sin z, w2 cos z)
+2. dE/dw_i = -2 (y_i - g_i) c_i,   c = (cos z, sin z);    dE/dy = 2 (y - g)     chain rule
+3. grad F_beta = sum_k p_k grad E(y, z_k)    with p_k = dF/dE_k the Gibbs weights (`free_energy`, equation 3)
+4. grad F_inf  = grad E(y, z)|_{z = z-check}    the envelope theorem: dE/dz vanishes at z-check, so that the motion of
+   z-check adds nothing. Hence grad_y F_inf = 2 (y - g(z-check)) and ||grad_y F_inf||^2 = 4 F_inf.
+   So (3) holds at every temperature: at zero all the weight is on z-check. `_posterior` is that one idea.
+
+Inference in closed form, nearly. With c on the unit circle, E = ||y - diag(w) c||^2, a quadratic on a sphere:
+5. stationarity with multiplier t:    (w_i^2 + t) c_i = w_i y_i
+6. the *global* minimum is the stationary point with w_i^2 + t >= 0 for both i (Moré & Sorensen 1983; no other point has
+   it), so let t = tau - min w^2, d_i = w_i^2 - min w^2, and c_i(tau) = w_i y_i / (tau + d_i) with tau >= 0
+7. find tau with ||c(tau)|| = 1. Since 1/||c|| is concave and rising, Newton on 1/||c(tau)|| = 1 never overshoots from
+   the left, and tau = max_i(|w_i y_i| - d_i) is to the left: there |c_i| = 1. No grid, no safeguard, no wrong minimum.
+8. "hard case": y on the longer axis, too near the centre for (7), where z-check and its mirror image tie: the c_i of
+   the longer axis is w_i y_i / d_i, the other is +-sqrt(1 - c_i^2). Of two angles that tie the smaller in [0, 2 pi) is
+   returned.
+
+Source: notes 15-1 and lecture 15-2 (Canziani, NYU Deep Learning), whence the 24 samples and the untrained w. The note
+calls F "the Euclidean distance" to the manifold; it is the squared one (its own Q&A: "quadratic Euclidean"). It says
+that z = 0 is the leftmost point and that z runs clockwise: that is so only as long as w1 is negative, as it is in the
+untrained model.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm_np.foundations import validation
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.costs import squared_error_grad
+from ebm_np.foundations.optimizers import Optimizer, gradient_descent
+from ebm_np.foundations.results import Fit, Inference
+from ebm_np.foundations.training import Callback, minimize
+from ebm_np.latent import inference, losses
+from ebm_np.latent.free_energy import gibbs, softmin
+
+
+class Params(NamedTuple):
+    """The radii (w1, w2)."""
+
+    w: Array  # (2,)
+
+
+def _constant(rows: Any) -> Array:
+    constant = np.array(rows, dtype=float)
+    constant.flags.writeable = False
+    return constant
+
+
+UNTRAINED = Params(w=_constant([-1.45265, 0.35856]))
+"""The lecture's decoder before training."""
+
+LECTURE_SAMPLE = _constant(
+    [
+        (1.1423, -1.2388), (-1.9013, 0.6197), (-1.0177, 1.3124), (1.2070, -1.2264), (0.8722, -1.3860), (1.7900, 0.7276),
+        (1.3880, -1.1120), (-0.937, 1.246), (-1.808, -0.640), (0.185, 1.505), (0.605, 1.452), (-1.750, 0.799),
+        (-1.995, -0.321), (-1.575, 0.921), (-1.478, -1.021), (1.875, -0.308), (-1.969, 0.282), (0.772, -1.356),
+        (-1.940, 0.379), (1.969, 0.564), (1.467, 1.018), (-1.812, -0.660), (1.969, 0.087), (-1.797, 0.713),
+    ]
+)  # fmt: skip
+"""The lecture's 24 samples of an ellipse of radii (2, 1.5); numbered from 1 there: y(23) is ``LECTURE_SAMPLE[22]``."""
+
+N_LATENTS = 48
+"""Grid of the lecture. F_beta on it is exact to 3e-8 at beta = 20 (radii 2 and 1.5), off by 1e-3 at beta = 100."""
+
+
+def init(rng: np.random.Generator, dtype: Any = np.float64) -> Params:
+    """Return w ~ N(0, I)."""
+    validation.generator("rng", rng)
+    return Params(w=rng.normal(size=2).astype(dtype))
+
+
+def decode(params: Params, z: Array) -> Array:
+    """Return g(z), equation (1): (...) -> (..., 2)."""
+    w1, w2 = params.w
+    return np.stack([w1 * np.cos(z), w2 * np.sin(z)], axis=-1)
+
+
+def energy(params: Params, y: Array, z: Array) -> Array:
+    """Return E(y_n, z_k), equation (2): (N, 2), (K,) or (N, K) -> (N, K)."""
+    r1, r2 = _residuals(params, y, z)
+    return r1**2 + r2**2
+
+
+def energy_grad_z(params: Params, y: Array, z: Array) -> Array:
+    """Return dE/dz, derivation 1: (N, K)."""
+    w1, w2 = params.w
+    r1, r2 = _residuals(params, y, z)
+    return 2 * r1 * w1 * np.sin(z) - 2 * r2 * w2 * np.cos(z)
+
+
+def energy_curvature_z(params: Params, y: Array, z: Array) -> Array:
+    """Return d2E/dz2 = 2 ||g'||^2 + 2 <y - g, g>, since g'' = -g: (N, K)."""
+    w1, w2 = params.w
+    g1, g2 = w1 * np.cos(z), w2 * np.sin(z)
+    r1, r2 = _residuals(params, y, z)
+    return 2 * ((w1 * np.sin(z)) ** 2 + (w2 * np.cos(z)) ** 2 + r1 * g1 + r2 * g2)
+
+
+def energy_grad_y(params: Params, y: Array, z: Array) -> Array:
+    """Return dE(y_n, z_n)/dy = 2 (y - g(z)) with one z a sample: (N, 2), (N,) -> (N, 2)."""
+    return -squared_error_grad(y, decode(params, z))
+
+
+def energy_grad_params(params: Params, y: Array, z: Array, weights: Array) -> Params:
+    """Return d/dw of sum_{n,k} weights_nk E(y_n, z_k), derivation 2; z (K,) or (N, K), weights (N, K)."""
+    r1, r2 = _residuals(params, y, z)
+    return Params(w=-2 * np.stack([(weights * r1 * np.cos(z)).sum(), (weights * r2 * np.sin(z)).sum()]))
+
+
+def infer(params: Params, y: Array, *, method: str = "secular", z0: float | Array = 0.5) -> Inference:
+    """Return z-check = argmin_z E(y, z) for each sample, in [0, 2 pi).
+
+    Parameters
+    ----------
+    params : radii w (2,)
+    y : observations (N, 2)
+    method : "secular", derivations 5 to 8: exact, global, all samples at once; or one of `inference.METHODS`, which
+        serve any decoder and of which those that start from z0 may land in the wrong minimum
+    z0 : start(s) z~, a number or (N,), of the methods that descend; the lecture takes 0.5
+
+    Raises
+    ------
+    ValueError, TypeError
+        if an argument has the wrong shape or type, holds NaN or infinity, or if the method is unknown.
+    """
+    w, y = validation.array("params.w", params.w, (2,)), validation.array("y", y, ("N", 2))
+    validation.choice("method", method, METHODS)
+    if method == "secular":
+        z, n_iter = nearest_angle(w, y)
+        e = energy(params, y, z[:, None])[:, 0]
+        return Inference(z, e, n_iter, np.ones(len(y), bool), np.empty((0, len(y)), z.dtype))
+    start = np.broadcast_to(np.asarray(z0, np.result_type(w, y)), len(y))
+    return inference.METHODS[method](landscape(params, y), validation.array("z0", start, (len(y),)))
+
+
+METHODS = ("secular", *inference.METHODS)
+
+
+def landscape(params: Params, y: Array) -> inference.Landscape:
+    """Return E and its two derivatives in z as the general methods of `inference` want them."""
+    return inference.Landscape(
+        value=lambda rows, z: energy(params, y[rows], z),
+        slope=lambda rows, z: energy_grad_z(params, y[rows], z),
+        curvature=lambda rows, z: energy_curvature_z(params, y[rows], z),
+    )
+
+
+def free_energy(params: Params, y: Array, beta: float = np.inf, n_latents: int = N_LATENTS) -> Array:
+    """Return F_beta(y): (N, 2) -> (N,).
+
+    At infinite beta it is the exact minimum, equation (4), as `infer` finds it; at finite beta the softmin (5) over a
+    uniform grid of `n_latents` angles, which converges faster than any power of 1 / n_latents once
+    n_latents >> sqrt(beta) max(|w|, |y|).
+
+    Raises
+    ------
+    ValueError, TypeError
+        as `infer` does; and for a beta that is not in (0, inf].
+    """
+    if np.isinf(validation.positive("beta", beta, infinite=True)):
+        return infer(params, y).energy
+    return softmin(energy(params, y, _grid(n_latents, y)), beta)
+
+
+def free_energy_grad_y(params: Params, y: Array, beta: float = np.inf, n_latents: int = N_LATENTS) -> Array:
+    """Return grad_y F_beta = 2 (y - E_{p(z|y)} g(z)), derivations 3 and 4: (N, 2) -> (N, 2)."""
+    z, p = _posterior(params, y, beta, n_latents)
+    return 2 * (y - (p[..., None] * decode(params, z)).sum(axis=1))
+
+
+def free_energy_grad_params(
+    params: Params, y: Array, beta: float = np.inf, weights: Array | None = None, n_latents: int = N_LATENTS
+) -> Params:
+    """Return d/dw of sum_n weights_n F_beta(y_n); without weights, of the mean over samples."""
+    z, p = _posterior(params, y, beta, n_latents)
+    c = np.full(len(y), 1 / len(y), p.dtype) if weights is None else weights
+    return energy_grad_params(params, y, z, c[:, None] * p)
+
+
+def fit(
+    params: Params,
+    y: Array,
+    rng: np.random.Generator | None = None,
+    *,
+    beta: float = np.inf,
+    loss: losses.Loss | None = None,
+    contrast: Callable[[np.random.Generator, Array], Array] | None = None,
+    optimizer: Optimizer | None = None,
+    n_epochs: int = 1,
+    batch_size: int | None = 1,
+    n_latents: int = N_LATENTS,
+    callback: Callback | None = None,
+) -> Fit[Params]:
+    """Return parameters that make F low on the data, equation (6).
+
+    The defaults are the lecture's: zero temperature, energy loss, one epoch, a gradient step a sample in the listed
+    order.
+
+    Parameters
+    ----------
+    params : where to start; never written to
+    y : data (N, 2)
+    rng : shuffles the samples and draws y-hat; None keeps the listed order
+    beta : inverse temperature in (0, inf]
+    loss : one of `losses`; the energy loss if None
+    contrast : (rng, y) -> y-hat, the contrastive points of a hinge or log loss; needs rng
+    optimizer : gradient descent of rate 0.3 if None
+    batch_size : None means all samples at once
+
+    Raises
+    ------
+    ValueError, TypeError
+        for a wrong argument; in particular if a contrastive loss comes without `contrast` or `rng`.
+    FloatingPointError
+        if training diverges.
+    """
+    params = Params(w=validation.array("params.w", params.w, (2,)))
+    y = validation.array("y", y, ("N", 2))
+    validation.positive("beta", beta, infinite=True)
+    validation.count("n_latents", n_latents)
+    chosen = losses.energy_loss() if loss is None else loss
+    draw = losses.contrast_drawer(chosen, contrast, rng)
+
+    def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
+        return losses.functional_and_grad(
+            chosen,
+            lambda y: free_energy(params, y, beta, n_latents),
+            lambda y, c: free_energy_grad_params(params, y, beta, c, n_latents),
+            y[batch],
+            draw(y[batch]),
+        )
+
+    return minimize(
+        loss_and_grad,
+        params,
+        len(y),
+        optimizer=gradient_descent(0.3) if optimizer is None else optimizer,
+        n_epochs=n_epochs,
+        batch_size=batch_size,
+        rng=rng,
+        callback=callback,
+    )
+
+
+def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
+    """Return the angles of the points (w1 cos z, w2 sin z) nearest to y, and the number of iterations.
+
+    Derivations 5 to 8. Five or six steps are usual. Only where y almost touches a cusp of the evolute does tau first
+    have to grow over many orders of magnitude, by half a step; each such step also takes a third off the error of z, so
+    that `max_iter` = 100 always suffices.
+
+    Parameters
+    ----------
+    w : radii (2,), or a pair for each sample (N, 2)
+    y : points (N, 2)
+    """
+    # an angle does not depend on the unit; in units of the larger radius nothing overflows
+    scale = np.maximum(np.abs(w).max(), np.sqrt(np.finfo(w.dtype).tiny))
+    w, y = w / scale, y / scale
+    target = (w * y).T
+    d = (w**2 - (w**2).min(axis=-1, keepdims=True)).T.reshape(2, -1)
+    tau = (np.abs(target) - d).max(axis=0)
+    hard = tau <= 0
+    tau[hard] = 1
+    tolerance = 8 * np.sqrt(np.finfo(tau.dtype).eps)
+    for n_iter in range(1, max_iter + 1):  # noqa: B007 - n_iter is reported
+        shifted = tau + d
+        c_squared = (target / shifted) ** 2
+        norm_squared = c_squared[0] + c_squared[1]
+        # Newton on 1/||c|| = 1, where d||c||^2/dtau = -2 sum_i c_i^2 / (tau + d_i)
+        c_squared /= shifted
+        with np.errstate(invalid="ignore"):
+            growth = norm_squared * (np.sqrt(norm_squared) - 1) / ((c_squared[0] + c_squared[1]) * tau)
+        growth[hard] = 0
+        tau *= 1 + growth
+        # Newton squares the error: below sqrt(eps) before the step is below eps after it
+        if growth.max() <= tolerance:
+            break
+    shifted = tau + d
+    z = np.arctan2(target[1] * shifted[0], target[0] * shifted[1])
+    if hard.any():
+        z[hard] = _tied_angle(target[:, hard], np.broadcast_to(d, target.shape)[:, hard])
+    return inference.wrap(z), n_iter
+
+
+def _tied_angle(target: Array, d: Array) -> Array:
+    """Return the smaller of two angles that tie, derivation 8; 0 at the centre of a circle, where all angles do."""
+    cosine_or_sine = np.divide(target, d, out=np.zeros_like(target), where=d > 0).sum(axis=0)
+    along = np.where((d == 0).all(axis=0), 1, cosine_or_sine)
+    across = np.sqrt(1 - along**2)
+    # the first axis is the longer one: z ties with 2 pi - z; the second is: z ties with pi - z, modulo 2 pi
+    return np.where(d[1] == 0, np.arctan2(across, along), np.arctan2(along, np.where(along < 0, -across, across)))
+
+
+def _residuals(params: Params, y: Array, z: Array) -> tuple[Array, Array]:
+    """Return y1 - g1(z) and y2 - g2(z), each (N, K)."""
+    w1, w2 = params.w
+    return y[:, :1] - w1 * np.cos(z), y[:, 1:] - w2 * np.sin(z)
+
+
+def _grid(n_latents: int, y: Array) -> Array:
+    return inference.grid(validation.count("n_latents", n_latents), np.result_type(y, np.float32))
+
+
+def _posterior(params: Params, y: Array, beta: float, n_latents: int) -> tuple[Array, Array]:
+    """Return latents z, (N, 1) or (K,), and their weights p(z|y), (N, 1) or (N, K): all on z-check at beta = inf."""
+    if np.isinf(validation.positive("beta", beta, infinite=True)):
+        z = infer(params, y).z[:, None]
+        return z, np.ones_like(z)
+    z = _grid(n_latents, y)
+    return z, gibbs(energy(params, y, z), beta)

@@ -1,0 +1,68 @@
+r"""From a table of energies to the free energy: softmin and Gibbs weights.
+
+    F_beta(y) = softmin_z^beta E(y, z) = -(1/beta) log [ (1/|Z|) integral_Z exp(-beta E(y, z)) dz ]              (1)
+             ~= -(1/beta) log (1/K) sum_k exp(-beta E(y, z_k)),          z_k a uniform grid of K latents         (2)
+    p(z_k | y) = exp(-beta E(y, z_k)) / sum_j exp(-beta E(y, z_j)) = dF_beta / dE_k       the Gibbs weights      (3)
+    F_inf(y)  = min_z E(y, z) = E(y, z-check)                                             zero temperature       (4)
+
+`beta` is the inverse temperature ("coldness"). Because (1) is a mean and not a sum over latents, F lies between the
+least and the mean energy, min E <= F_beta <= mean E; it falls as beta rises, F_beta - min E <= log(K) / beta; beta ->
+inf gives (4) and beta -> 0 the mean. The lecture's softmin has the 1/|Z| too (48 points on the circle). Note 08-3
+writes (4) as "min_z E(y, z-check)"; the minimum over z of something that holds no z is meant as above.
+
+Derivation of (3): dF/dE_k = -(1/beta) (1/S) dS/dE_k with S = sum_j exp(-beta E_j), and dS/dE_k = -beta exp(-beta E_k).
+
+Derivation of the stable form: take out the least energy m = min_k E_k, F = m - (1/beta) log mean exp(-beta (E - m)).
+For small beta the mean is nearly 1 and its logarithm would lose every digit that 1 + (tiny) cannot hold; with
+exp = 1 + expm1, F = m - (1/beta) log1p(mean expm1(-beta (E - m))) is right for every beta in (0, inf).
+
+Source: notes 15-1 ("zero-temperature limit of the free energy"), 08-3 ("training recap"); LeCun et al. 2006, A Tutorial
+on Energy-Based Learning, section 1.3.
+"""
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.validation import positive
+
+
+def softmin(energy: Array, beta: float, axis: int = -1) -> Array:
+    """Return F_beta = -(1/beta) log mean exp(-beta E) over `axis`, equation (2); the minimum where beta is infinite.
+
+    Parameters
+    ----------
+    energy : table of energies (..., K), in any unit; infinity marks a latent that is forbidden
+    beta : inverse temperature in (0, inf], in one over that unit
+
+    Raises
+    ------
+    ValueError
+        if beta is zero, negative or NaN.
+
+    Examples
+    --------
+    >>> softmin(np.array([0.0, 1.0, 2.0]), beta=np.inf).item()
+    0.0
+    >>> round(softmin(np.array([0.0, 1.0, 2.0]), beta=1e-9).item(), 6)
+    1.0
+    """
+    positive("beta", beta, infinite=True)
+    least = energy.min(axis=axis, keepdims=True)
+    if np.isinf(beta):
+        return least.squeeze(axis)
+    mean = np.expm1(-beta * (energy - least)).mean(axis=axis)
+    return least.squeeze(axis) - np.log1p(mean) / beta
+
+
+def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
+    """Return the Gibbs weights p(z|y) over `axis`, equation (3); at infinite beta the minimisers share the weight.
+
+    >>> gibbs(np.array([1.0, 0.0, 0.0]), beta=np.inf).tolist()
+    [0.0, 0.5, 0.5]
+
+    Shapes, units and errors as in `softmin`.
+    """
+    positive("beta", beta, infinite=True)
+    above = energy - energy.min(axis=axis, keepdims=True)
+    weights = (above == 0).astype(energy.dtype) if np.isinf(beta) else np.exp(-beta * above)
+    return weights / weights.sum(axis=axis, keepdims=True)

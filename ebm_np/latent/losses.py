@@ -1,0 +1,124 @@
+r"""What training minimises: losses of free energies, and the loss functional that is their mean.
+
+    energy     l = F(y)                                pull the data down
+    hinge      l = [m - (F(y^) - F(y))]+               ... until the contrastive y^ lies a margin m above y
+    log        l = log(1 + exp(F(y) - F(y^)))          the same with a soft, endless margin
+    functional L = (1/N) sum_n l(F, y_n)
+
+y is an observation (cold, low energy), y^ ("y-hat") a point that should be hot. The energy loss needs no y^: it is safe
+as long as the latent cannot make F low everywhere. The two contrastive losses push y^ up by as much as they pull y
+down.
+
+By the chain rule dL/dtheta = (1/N) sum_n [ dl/dF dF(y_n)/dtheta + dl/dF^ dF(y^_n)/dtheta ]; so a loss is its value and
+its two slopes, and a model only has to say what sum_n c_n dF(y_n)/dtheta is for given weights c.
+
+Source: note 08-3 ("loss functional"), lecture 15-2 (energy, hinge, log); LeCun et al. 2006, table 1.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.numerics import sigmoid, softplus
+from ebm_np.foundations.parameters import tree_map
+from ebm_np.foundations.validation import generator, positive
+
+P = TypeVar("P")
+
+
+class Loss(NamedTuple):
+    """A per-sample loss l(F(y), F(y^)) with its slopes (dl/dF, dl/dF^), all (N,)."""
+
+    value: Callable[[Array, Array], Array]
+    slopes: Callable[[Array, Array], tuple[Array, Array]]
+    contrastive: bool
+
+
+def energy_loss() -> Loss:
+    """Return l = F(y)."""
+    return Loss(lambda f, f_hat: f, lambda f, f_hat: (np.ones_like(f), np.zeros_like(f)), contrastive=False)
+
+
+def hinge_loss(margin: float = 1.0) -> Loss:
+    """Return l = [margin - (F(y^) - F(y))]+; the margin is an energy, > 0."""
+    positive("margin", margin)
+
+    def slopes(f: Array, f_hat: Array) -> tuple[Array, Array]:
+        active = (margin - (f_hat - f) > 0).astype(f.dtype)
+        return active, -active
+
+    return Loss(lambda f, f_hat: np.maximum(margin - (f_hat - f), 0), slopes, contrastive=True)
+
+
+def log_loss() -> Loss:
+    """Return l = log(1 + exp(F(y) - F(y^)))."""
+
+    def slopes(f: Array, f_hat: Array) -> tuple[Array, Array]:
+        s = sigmoid(f - f_hat)
+        return s, -s
+
+    return Loss(lambda f, f_hat: softplus(f - f_hat), slopes, contrastive=True)
+
+
+def functional(loss: Loss, free_energy: Callable[[Array], Array], y: Array, y_hat: Array | None = None) -> float:
+    """Return L = (1/N) sum_n l(F(y_n), F(y^_n)).
+
+    Raises
+    ------
+    ValueError
+        if the loss is contrastive and y_hat is missing.
+    """
+    return float(loss.value(*_free_energies(loss, free_energy, y, y_hat)).mean())
+
+
+def functional_and_grad(
+    loss: Loss,
+    free_energy: Callable[[Array], Array],
+    free_energy_grad_params: Callable[[Array, Array], P],
+    y: Array,
+    y_hat: Array | None = None,
+) -> tuple[float, P]:
+    """Return L and dL/dparams by the chain rule above.
+
+    Parameters
+    ----------
+    free_energy : y (N, d) -> F (N,)
+    free_energy_grad_params : y, weights c (N,) -> sum_n c_n dF(y_n)/dparams
+    """
+    f, f_hat = _free_energies(loss, free_energy, y, y_hat)
+    slope, slope_hat = loss.slopes(f, f_hat)
+    grads = free_energy_grad_params(y, slope / len(y))
+    if loss.contrastive:
+        grads = tree_map(np.add, grads, free_energy_grad_params(y_hat, slope_hat / len(y)))  # type: ignore[arg-type]
+    return float(loss.value(f, f_hat).mean()), grads
+
+
+def _free_energies(
+    loss: Loss, free_energy: Callable[[Array], Array], y: Array, y_hat: Array | None
+) -> tuple[Array, Array]:
+    f = free_energy(y)
+    if not loss.contrastive:
+        return f, f
+    if y_hat is None:
+        raise ValueError("y_hat: expected contrastive points for this loss, got None")
+    return f, free_energy(y_hat)
+
+
+def contrast_drawer(
+    loss: Loss, contrast: Callable[[np.random.Generator, Array], Array] | None, rng: np.random.Generator | None
+) -> Callable[[Array], Array | None]:
+    """Return y -> y-hat for a training loop: draws from `contrast` for a contrastive loss, None for any other.
+
+    Raises
+    ------
+    ValueError, TypeError
+        if the loss is contrastive and `contrast` or `rng` is missing.
+    """
+    if not loss.contrastive:
+        return lambda y: None
+    if contrast is None:
+        raise ValueError("contrast: expected a function (rng, y) -> y_hat for a contrastive loss, got None")
+    drawn_by = generator("rng", rng)
+    return lambda y: contrast(drawn_by, y)
