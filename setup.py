@@ -16,6 +16,8 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
+    # spelled out so that an editable install puts the repository's root on the path: the scripts import one another
+    package_dir={"": "."},
     packages=find_packages(include=["ebm_np", "ebm_np.*"]),
     package_data={"ebm_np": ["py.typed"]},
     install_requires=["numpy>=1.26", "scipy>=1.11"],

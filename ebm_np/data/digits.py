@@ -1,13 +1,14 @@
 r"""Synthetic handwritten digits, 28 x 28: the data that is always there, because this module draws it.
 
-A digit is a pen line c(s), s being its arc length, drawn by a round pen of Gaussian section:
+A digit is a pen line c(s), s being its arc length, drawn by a round pen of Gaussian section. The ridge at a pixel q is
 
-    I(q) = min(1, g \int exp(-||q - c(s)||^2 / 2 w^2) ds / (w sqrt(2 pi)))                                    (1)
-         ~ min(1, g / (w sqrt(2 pi)) \sum_p G(u - u_p) G(v - v_p) Delta_p),   G(t) = exp(-t^2 / 2 w^2)        (2)
+    R(q) = \int exp(-||q - c(s)||^2 / 2 w^2) ds / (w sqrt(2 pi))
+         ~ \sum_p G(u - u_p) G(v - v_p) Delta_p / (w sqrt(2 pi)),          G(t) = exp(-t^2 / 2 w^2)              (1)
+    I(q) = clip(g (R(q) - b), 0, 1)                                                                            (2)
 
 with q = (u, v) and c_p = (u_p, v_p). The Gaussian factorises, so the sum over the P points of the line is a product of
-two thin matrices, (28, P) (P, 28), and a block of pictures is one stacked product. Beside a long straight stroke the
-integral is exp(-d^2 / 2 w^2), d being the distance: g > 1 saturates the middle of the stroke and leaves its edge soft.
+two thin matrices, (28, P) (P, 28), and a block of pictures is one stacked product. Beside a long straight stroke
+R = exp(-d^2 / 2 w^2), d being the distance: the middle of the stroke saturates, its edge is a soft ramp of slope g.
 
 A hand varies what it draws: it chooses one of the forms of its figure, bends it by a smooth random displacement
 
@@ -21,7 +22,8 @@ centre of mass is put at pixel (14, 14), give or take half a pixel, and intensit
 | c_p | `line` | points of the pen line, right and down: (n, P, 2) |
 | Delta_p | `step` | length of line that a point stands for, pixels: (n, P) |
 | w | `width` | standard deviation of the pen's section, pixels: (n,) |
-| g | `INK` | how far the middle of a stroke is saturated |
+| g | `INK` | contrast of a stroke's edge |
+| b | `PAPER` | the ridge that leaves no trace |
 
 Source: the form of the pictures is that of MNIST, LeCun, Bottou, Bengio and Haffner (1998), "Gradient-based learning
 applied to document recognition", section III-A; smooth displacements as in Simard, Steinkraus and Platt (2003), "Best
@@ -41,8 +43,9 @@ from ebm_np.foundations.arrays import Array
 
 SIDE = 28  # pixels
 BOX = 20.0  # longer side of a digit, pixels
-INK = 1.7
-POINTS = 72  # of a pen line: closer than the pen is wide, so that (2) shows no beads
+INK = 1.8
+PAPER = 0.1  # strokes end, Gaussians do not
+POINTS = 72  # of a pen line: closer than the pen is wide, so that (1) shows no beads
 BLOCK = 500  # digits drawn at once: bounds the memory to some tens of megabytes
 
 
@@ -82,7 +85,7 @@ def synthetic(rng: np.random.Generator, n: int, *, dtype: DTypeLike = np.float64
 
 
 def _write(labels: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return one pen line for each label, bent, turned, slanted and stretched at random, and which points are joined."""
+    """Return a pen line for each label, bent, turned, slanted and stretched at random, and its joins."""
     first, number, lines, joined = _forms()
     form = first[labels] + rng.integers(number[labels])
     line = _bend(lines[form], rng)
@@ -100,16 +103,16 @@ def _forms() -> tuple[Array, Array, Array, Array]:
 def _bend(line: Array, rng: np.random.Generator, waves: int = 4) -> Array:
     """Displace the points by equation (3): waves of about one period in a digit's height."""
     n = len(line)
-    frequency = rng.normal(0.0, 0.8, (n, 2, waves))
+    frequency = rng.normal(0.0, 0.6, (n, 2, waves))
     phase = rng.uniform(0.0, 2 * np.pi, (n, 1, waves))
-    amplitude = rng.normal(0.0, 0.035, (n, waves, 2))
+    amplitude = rng.normal(0.0, 0.04, (n, waves, 2))
     return line + np.sin(2 * np.pi * line @ frequency + phase) @ amplitude
 
 
 def _random_shape(n: int, rng: np.random.Generator) -> Array:
     """Return matrices (n, 2, 2): stretch, then slant to the right, then turn."""
-    stretch = np.exp(rng.normal(0.05, 0.15, n))
-    slant = rng.normal(0.15, 0.2, n)
+    stretch = np.exp(rng.normal(0.05, 0.18, n))
+    slant = rng.normal(0.22, 0.25, n)
     angle = rng.normal(0.0, np.deg2rad(6.0), n)
     one, zero = np.ones(n), np.zeros(n)
     matrices = (
@@ -122,14 +125,14 @@ def _random_shape(n: int, rng: np.random.Generator) -> Array:
 
 
 def _draw(line: Array, joined: Array, rng: np.random.Generator) -> Array:
-    """Return the pictures (n, 784) of pen lines, equation (2), each with a pen of its own width."""
-    width = np.clip(rng.normal(0.95, 0.17, len(line)), 0.6, 1.6)[:, None]
-    line, step = _fit(line, joined, BOX - 4.0 * width)
+    """Return the pictures (n, 784) of pen lines, equations (1) and (2), each with a pen of its own width."""
+    width = np.clip(rng.normal(0.86, 0.18, len(line)), 0.5, 1.5)[:, None]
+    line, step = _fit(line, joined, BOX - 3.6 * width)
     line = line + rng.uniform(-0.5, 0.5, (len(line), 1, 2))
     offset = np.arange(SIDE) - line.transpose(2, 0, 1)[..., None]
     across, down = np.exp(-0.5 * (offset / width[..., None]) ** 2)
     ridge = np.swapaxes(down * step[..., None], 1, 2) @ across / (width[..., None] * np.sqrt(2 * np.pi))
-    return np.asarray(np.rint(255.0 * np.minimum(1.0, INK * ridge)) / 255.0).reshape(-1, SIDE * SIDE)
+    return np.asarray(np.rint(255.0 * np.clip(INK * (ridge - PAPER), 0.0, 1.0)) / 255.0).reshape(-1, SIDE * SIDE)
 
 
 def _fit(line: Array, joined: Array, size: Array) -> tuple[Array, Array]:

@@ -1,211 +1,82 @@
-"""How the ten figures are written: the strokes of each form, and the evenly spaced points of a pen that follows them.
-
-Coordinates run right and down in a box of height 1. A stroke is a smooth curve through its points; a stroke that starts
-where the last one ended is a corner, any other start lifts the pen.
-"""
-
-from typing import TypeAlias
+"""How the ten figures are written: the strokes of each form, and the points of a pen that follows them."""
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from ebm_np.foundations.arrays import Array
 
-Stroke: TypeAlias = tuple[tuple[float, float], ...]
-Form: TypeAlias = tuple[Stroke, ...]
-
-FORMS: tuple[tuple[Form, ...], ...] = (
+FORMS: tuple[tuple[str, ...], ...] = (
     (  # 0: an oval, and one whose end crosses its start
-        (
-            (
-                (0.58, 0.03),
-                (0.28, 0.10),
-                (0.08, 0.42),
-                (0.13, 0.80),
-                (0.40, 0.98),
-                (0.72, 0.82),
-                (0.84, 0.45),
-                (0.72, 0.12),
-                (0.50, 0.03),
-            ),
-        ),
-        (
-            (
-                (0.50, 0.00),
-                (0.24, 0.14),
-                (0.10, 0.50),
-                (0.18, 0.86),
-                (0.42, 1.00),
-                (0.66, 0.82),
-                (0.74, 0.45),
-                (0.62, 0.12),
-                (0.36, 0.07),
-            ),
-        ),
+        "58,3 28,10 8,42 13,80 40,98 72,82 84,45 72,12 50,3",
+        "50,0 24,14 10,50 18,86 42,100 66,82 74,45 62,12 36,7",
     ),
-    (  # 1: a stroke, one that leans back a little, and one with a flag
-        (((0.52, 0.00), (0.50, 0.50), (0.48, 1.00)),),
-        (((0.45, 0.00), (0.52, 0.50), (0.50, 1.00)),),
-        (((0.34, 0.20), (0.54, 0.00)), ((0.54, 0.00), (0.53, 0.50), (0.50, 1.00))),
+    (  # 1: a stroke, one that leans back, and one with a flag
+        "52,0 50,50 48,100",
+        "45,0 52,50 50,100",
+        "34,20 54,0 / 54,0 53,50 50,100",
     ),
     (  # 2: with a corner, and with a loop
-        (
-            ((0.08, 0.24), (0.30, 0.03), (0.60, 0.04), (0.70, 0.27), (0.50, 0.60), (0.08, 0.96)),
-            ((0.08, 0.96), (0.45, 0.93), (0.88, 0.97)),
-        ),
-        (
-            (
-                (0.12, 0.20),
-                (0.36, 0.00),
-                (0.66, 0.12),
-                (0.62, 0.48),
-                (0.34, 0.90),
-                (0.10, 0.94),
-                (0.12, 0.76),
-                (0.40, 0.80),
-                (0.95, 0.96),
-            ),
-        ),
+        "8,24 30,3 60,4 70,27 50,60 8,96 / 8,96 45,93 88,97",
+        "12,20 36,0 66,12 62,48 34,90 10,94 12,76 40,80 95,96",
     ),
     (  # 3: round, and with a flat top
-        (
-            ((0.12, 0.14), (0.40, 0.00), (0.70, 0.13), (0.62, 0.37), (0.34, 0.47)),
-            ((0.34, 0.47), (0.68, 0.54), (0.80, 0.76), (0.52, 0.98), (0.08, 0.90)),
-        ),
-        (
-            ((0.10, 0.05), (0.40, 0.04), (0.72, 0.04)),
-            ((0.72, 0.04), (0.55, 0.24), (0.38, 0.42)),
-            ((0.38, 0.42), (0.72, 0.52), (0.78, 0.80), (0.46, 0.99), (0.06, 0.88)),
-        ),
+        "12,14 40,0 70,13 62,37 34,47 / 34,47 68,54 80,76 52,98 8,90",
+        "10,5 40,4 72,4 / 72,4 55,24 38,42 / 38,42 72,52 78,80 46,99 6,88",
     ),
     (  # 4: open, and closed
-        (
-            ((0.16, 0.02), (0.10, 0.34), (0.18, 0.52), (0.46, 0.54), (0.80, 0.46)),
-            ((0.74, 0.00), (0.68, 0.50), (0.64, 1.00)),
-        ),
-        (
-            ((0.62, 0.02), (0.34, 0.34), (0.06, 0.62)),
-            ((0.06, 0.62), (0.45, 0.61), (0.86, 0.57)),
-            ((0.62, 0.02), (0.62, 0.50), (0.58, 1.00)),
-        ),
+        "16,2 10,34 18,52 46,54 80,46 / 74,0 68,50 64,100",
+        "62,2 34,34 6,62 / 6,62 45,61 86,57 / 62,2 62,50 58,100",
     ),
     (  # 5: in one go, and with a long bar put on last
-        (
-            ((0.78, 0.02), (0.52, 0.05), (0.30, 0.05)),
-            ((0.30, 0.05), (0.25, 0.24), (0.20, 0.42)),
-            ((0.20, 0.42), (0.50, 0.37), (0.76, 0.58), (0.66, 0.88), (0.36, 1.00), (0.05, 0.88)),
-        ),
-        (
-            ((0.32, 0.06), (0.27, 0.25), (0.26, 0.42)),
-            ((0.26, 0.42), (0.56, 0.46), (0.70, 0.70), (0.52, 0.94), (0.10, 0.96)),
-            ((0.32, 0.06), (0.60, 0.05), (0.92, 0.00)),
-        ),
+        "78,2 52,5 30,5 / 30,5 25,24 20,42 / 20,42 50,37 76,58 66,88 36,100 5,88",
+        "32,6 27,25 26,42 / 26,42 56,46 70,70 52,94 10,96 / 32,6 60,5 92,0",
     ),
     (  # 6: curved, and upright
-        (
-            (
-                (0.66, 0.00),
-                (0.36, 0.20),
-                (0.14, 0.55),
-                (0.14, 0.85),
-                (0.40, 1.00),
-                (0.68, 0.86),
-                (0.62, 0.62),
-                (0.38, 0.58),
-                (0.16, 0.76),
-            ),
-        ),
-        (
-            (
-                (0.34, 0.00),
-                (0.18, 0.34),
-                (0.12, 0.70),
-                (0.24, 0.96),
-                (0.52, 0.97),
-                (0.66, 0.78),
-                (0.52, 0.60),
-                (0.30, 0.66),
-                (0.17, 0.82),
-            ),
-        ),
+        "66,0 36,20 14,55 14,85 40,100 68,86 62,62 38,58 16,76",
+        "34,0 18,34 12,70 24,96 52,97 66,78 52,60 30,66 17,82",
     ),
     (  # 7: plain, with a serif, and with a bar
-        (((0.08, 0.08), (0.42, 0.07), (0.78, 0.04)), ((0.78, 0.04), (0.54, 0.45), (0.38, 1.00))),
-        (
-            ((0.06, 0.22), (0.10, 0.06)),
-            ((0.10, 0.06), (0.44, 0.05), (0.76, 0.06)),
-            ((0.76, 0.06), (0.66, 0.50), (0.58, 1.00)),
-        ),
-        (
-            ((0.08, 0.08), (0.42, 0.06), (0.80, 0.04)),
-            ((0.80, 0.04), (0.52, 0.45), (0.36, 1.00)),
-            ((0.26, 0.52), (0.50, 0.49), (0.76, 0.48)),
-        ),
+        "8,8 42,7 78,4 / 78,4 54,45 38,100",
+        "6,22 10,6 / 10,6 44,5 76,6 / 76,6 66,50 58,100",
+        "8,8 42,6 80,4 / 80,4 52,45 36,100 / 26,52 50,49 76,48",
     ),
-    (  # 8: in one go from the top right, and a wider one
-        (
-            (
-                (0.70, 0.14),
-                (0.42, 0.00),
-                (0.18, 0.17),
-                (0.34, 0.42),
-                (0.60, 0.62),
-                (0.62, 0.88),
-                (0.36, 1.00),
-                (0.14, 0.84),
-                (0.28, 0.58),
-                (0.56, 0.38),
-                (0.72, 0.12),
-            ),
-        ),
-        (
-            (
-                (0.62, 0.08),
-                (0.34, 0.02),
-                (0.16, 0.20),
-                (0.36, 0.42),
-                (0.68, 0.60),
-                (0.74, 0.86),
-                (0.44, 1.00),
-                (0.14, 0.86),
-                (0.26, 0.60),
-                (0.56, 0.42),
-                (0.70, 0.22),
-                (0.58, 0.06),
-            ),
-        ),
+    (  # 8: from the top, and a wider one
+        "70,14 42,0 18,17 34,42 60,62 62,88 36,100 14,84 28,58 56,38 72,12",
+        "62,8 34,2 16,20 36,42 68,60 74,86 44,100 14,86 26,60 56,42 70,22 58,6",
     ),
     (  # 9: with a straight stem, and with a hooked one
-        (
-            ((0.70, 0.14), (0.44, 0.02), (0.16, 0.20), (0.20, 0.44), (0.48, 0.46), (0.68, 0.26), (0.72, 0.08)),
-            ((0.72, 0.08), (0.68, 0.52), (0.60, 1.00)),
-        ),
-        (
-            ((0.70, 0.14), (0.44, 0.00), (0.18, 0.16), (0.20, 0.40), (0.46, 0.46), (0.68, 0.30), (0.73, 0.10)),
-            ((0.73, 0.10), (0.74, 0.58), (0.56, 0.94), (0.16, 0.92)),
-        ),
+        "70,14 44,2 16,20 20,44 48,46 68,26 72,8 / 72,8 68,52 60,100",
+        "70,14 44,0 18,16 20,40 46,46 68,30 73,10 / 73,10 74,58 56,94 16,92",
     ),
 )
-"""`FORMS[label]`: the ways in which the figure `label` is written."""
+"""`FORMS[label]`: the ways in which a figure is written, as points "right,down" in hundredths of its height.
+
+A stroke is a smooth curve through its points. A slash ends it: the next one starts at the same point, which makes a
+corner, or elsewhere, and the pen is lifted.
+"""
 
 
-def pen_line(form: Form, n: int) -> tuple[Array, Array]:
+def pen_line(form: str, n: int) -> tuple[Array, Array]:
     """Follow a form with the pen.
 
     Returns
     -------
     line : (n, 2)
-        the strokes' points, close to evenly spaced; a stroke has at least two.
+        points at nearly equal distances along the strokes, in units of the figure's height.
     joined : (n - 1,) bool
         whether a point and the next are of one stroke: no ink where the pen is lifted.
     """
-    curves = [_smooth_curve(np.array(stroke)) for stroke in form]
+    curves = [_smooth_curve(_points(stroke)) for stroke in form.split("/")]
     lengths = np.array([_arc_length(curve)[-1] for curve in curves])
     ends = np.rint(n * np.cumsum(lengths) / lengths.sum()).astype(int)
     line = np.concatenate([_resampled(curve, m) for curve, m in zip(curves, np.diff(ends, prepend=0), strict=True)])
     joined = np.ones(n - 1, bool)
     joined[ends[:-1] - 1] = False
     return line, joined
+
+
+def _points(stroke: str) -> Array:
+    return np.array([point.split(",") for point in stroke.split()], dtype=np.float64) / 100.0
 
 
 def _smooth_curve(points: Array) -> Array:

@@ -25,7 +25,7 @@ Shapes: W (k, d), b (k,), x (..., d), a and h (..., k).
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,13 +78,10 @@ ACTIVATIONS = {
 }
 
 
-def init_mlp(rng: np.random.Generator, widths: tuple[int, ...], bias: float = 0.0) -> Layers:
-    """Return random layers for the given widths, e.g. (1, 8, 8, 2): W ~ N(0, 2/d) (He et al. 2015), b ~ U(-bias, bias).
-
-    Biases that differ put the kinks of ReLU units at different inputs, which a one-dimensional input needs.
-    """
+def init_mlp(rng: np.random.Generator, widths: tuple[int, ...], dtype: Any = np.float64) -> Layers:
+    """Return random layers for the given widths, e.g. (1, 8, 8, 2): W ~ N(0, 2/d) (He et al. 2015) and b = 0."""
     return tuple(
-        Affine(W=rng.normal(0, np.sqrt(2 / d), (k, d)), b=rng.uniform(-bias, bias, k)) for d, k in pairwise(widths)
+        Affine(W=rng.normal(0, np.sqrt(2 / d), (k, d)).astype(dtype), b=np.zeros(k, dtype)) for d, k in pairwise(widths)
     )
 
 

@@ -1,0 +1,1 @@
+"""Sparse coding: notes 08-2. Reading order: `sparse_coding`."""

@@ -1,0 +1,41 @@
+"""The page figures/README.md: each picture with its equation, its function and the test that proves it."""
+
+import inspect
+
+from scripts import pipeline
+
+HEAD = """# Figures
+
+Every picture is made by the script of the same name under `scripts/` from the library's own functions
+(`python scripts/make_figures.py NAME`), and stands beside a `.json` file with the numbers that it shows.
+This page is written by `scripts/make_figures.py`.
+"""
+
+
+def title(name: str) -> str:
+    """Return the first line of a script's docstring."""
+    return _docstring(name).splitlines()[0]
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join([HEAD, *map(_entry, pipeline.names())])
+
+
+def _entry(name: str) -> str:
+    script = pipeline.load(name)
+    text = " ".join(_docstring(name).splitlines()[1:]).strip()
+    return f"""## {title(name)}
+
+![{title(name)}]({name}.png)
+
+{text}
+
+| notes | equation | function | test |
+|---|---|---|---|
+| {script.NOTE} | `{script.EQUATION}` | `{script.FUNCTION}` | `{script.TEST}` |
+"""
+
+
+def _docstring(name: str) -> str:
+    return inspect.cleandoc(pipeline.load(name).__doc__ or name)

@@ -1,0 +1,122 @@
+"""Make the figures of the book, each from its script, or check that the committed numbers still hold.
+
+python scripts/make_figures.py                      all figures, into figures/
+python scripts/make_figures.py latent/samples       one of them; a chapter's name stands for all of its figures
+python scripts/make_figures.py --quick              smaller sizes, into figures/quick/
+python scripts/make_figures.py --check              no pictures: recompute, compare with the committed numbers
+python scripts/make_figures.py --list               their names and titles
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from scripts import gallery, pipeline
+
+Work = Callable[[str, Path, bool], str]
+"""`pipeline.build` or `pipeline.check`: (name, folder, quick) -> a word on the outcome."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 1 if a figure failed, with 2 if the arguments make no sense."""
+    options = _parser().parse_args(arguments)
+    chosen = _choose(options.names)
+    if options.list:
+        for name in chosen:
+            print(f"{name:32} {gallery.title(name)}")
+        return
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # so that a terminated run cleans up as an interrupted one does
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = options.out or (pipeline.FIGURES / "quick" if options.quick and not options.check else pipeline.FIGURES)
+    work = pipeline.check if options.check else pipeline.build
+    failed = _run(work, chosen, folder, options.quick, options.jobs)
+    if not options.check and folder == pipeline.FIGURES:
+        pipeline.write(folder / "README.md", gallery.page().encode())
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="figures or chapters; all if none is named")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--check", action="store_true", help="compare with the committed numbers, write nothing")
+    parser.add_argument("--list", action="store_true", help="list the figures")
+    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (default 1)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default figures/, with --quick figures/quick/")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _choose(wanted: list[str]) -> list[str]:
+    """Return the figures that the names stand for, in the order of the book."""
+    known = pipeline.names()
+    chosen = {name for name in known for want in wanted if want.strip("/") in (name, name.split("/")[0])}
+    unknown = [want for want in wanted if want.strip("/") not in {part for n in known for part in (n, n.split("/")[0])}]
+    if unknown:
+        print(f"unknown figure {', '.join(unknown)}; --list shows all names", file=sys.stderr)
+        sys.exit(2)
+    return [name for name in known if name in chosen] if wanted else known
+
+
+def _run(work: Work, chosen: list[str], folder: Path, quick: bool, jobs: int) -> list[str]:
+    """Do the work on each figure, going on past those that fail; return their names."""
+    failed = []
+    progress = tqdm(total=len(chosen), unit="figure", disable=None)
+    for name, outcome in _outcomes(work, chosen, folder, quick, jobs):
+        try:
+            line = f"{name}: {outcome()}"
+        except Exception as error:
+            failed.append(name)
+            line = f"{name}: FAILED: {_words(error)}"
+        progress.update()
+        progress.write(line, file=sys.stderr)
+    progress.close()
+    return failed
+
+
+def _outcomes(
+    work: Work, chosen: list[str], folder: Path, quick: bool, jobs: int
+) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield each name with a function that returns its outcome or raises its error."""
+    if jobs == 1:
+        for name in chosen:
+            yield name, partial(_timed, work, name, folder, quick)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_timed, work, name, folder, quick): name for name in chosen}
+        for future in as_completed(futures):
+            yield futures[future], future.result
+
+
+def _timed(work: Work, name: str, folder: Path, quick: bool) -> str:
+    started = time.perf_counter()
+    outcome = work(name, folder, quick)
+    return f"{outcome} ({time.perf_counter() - started:.1f} s)"
+
+
+def _words(error: Exception) -> str:
+    """Say in one line what a user can mend; anything else is ours to mend and shows where it happened."""
+    if isinstance(error, OSError | ValueError | AssertionError | FloatingPointError | ImportError):
+        return str(error)
+    return "".join(traceback.format_exception(error))
+
+
+if __name__ == "__main__":
+    main()
