@@ -37,7 +37,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ebm_np.data.pen import FORMS, pen_line
-from ebm_np.data.precision import floating
 from ebm_np.foundations import validation as check
 from ebm_np.foundations.arrays import Array
 
@@ -75,7 +74,7 @@ def synthetic(rng: np.random.Generator, n: int, *, dtype: DTypeLike = np.float64
         if `rng` is no Generator, `n` no whole number of at least 1, or `dtype` another type.
     """
     check.generator("rng", rng)
-    n, kind = check.count("n", n), floating("dtype", dtype)
+    n, kind = check.count("n", n), check.floating("dtype", dtype)
     labels = rng.permutation(np.arange(n) % 10)
     images = np.empty((n, SIDE * SIDE), kind)
     for start in range(0, n, BLOCK):

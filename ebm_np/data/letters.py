@@ -6,7 +6,6 @@ The letters are drawn below, on a grid of 5 x 7 pixels; `scale` enlarges every p
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ebm_np.data.precision import floating
 from ebm_np.foundations import validation as check
 from ebm_np.foundations.arrays import Array
 
@@ -39,7 +38,7 @@ def bitmap(letter: str, *, scale: int = 1, dtype: DTypeLike = np.float64) -> Arr
     TypeError, ValueError
         if `letter` is not one of A to Z, `scale` no whole number of at least 1, `dtype` neither float64 nor float32.
     """
-    factor, kind = check.count("scale", scale), floating("dtype", dtype)
+    factor, kind = check.count("scale", scale), check.floating("dtype", dtype)
     if not isinstance(letter, str):
         raise TypeError(f"letter: expected a str, got {type(letter).__name__}")
     if len(letter) != 1 or letter not in ALPHABET:

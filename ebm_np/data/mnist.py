@@ -28,7 +28,6 @@ from ebm_np.data.digits import SIDE, Digits, synthetic
 from ebm_np.data.idx import read_idx
 from ebm_np.data.locations import VARIABLE, data_folder
 from ebm_np.data.optional import optional
-from ebm_np.data.precision import floating
 from ebm_np.foundations import validation as check
 from ebm_np.foundations.arrays import Array
 
@@ -84,7 +83,7 @@ def load(
         if a file must be downloaded and pooch is not installed.
     """
     names = FILES[check.choice("split", split, FILES)]
-    kind, seconds = floating("dtype", dtype), check.positive("timeout", timeout)
+    kind, seconds = check.floating("dtype", dtype), check.positive("timeout", timeout)
     if isinstance(mirrors, str):
         raise TypeError("mirrors: expected a sequence of addresses, got one str")
     paths = _on_disk(names) or [_fetch(f"{name}.gz", cache, mirrors, seconds) for name in names]

@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike
 
 from ebm_np.data.locations import VARIABLE, data_folder
 from ebm_np.data.optional import optional
-from ebm_np.data.precision import floating
+from ebm_np.foundations import validation as check
 from ebm_np.foundations.arrays import Array
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def load(
     ModuleNotFoundError
         if Pillow is not installed.
     """
-    kind = floating("dtype", dtype)
+    kind = check.floating("dtype", dtype)
     place = _default_folder() if folder is None else Path(folder)
     if place is None:
         logger.warning("no photographs were found ($%s has none): the sample picture of Matplotlib stands in", VARIABLE)

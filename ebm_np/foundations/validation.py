@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ebm_np.foundations.arrays import Array
 
@@ -79,6 +80,23 @@ def choice(name: str, value: Any, options: Collection[str]) -> str:
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, sorted(options)))}, got {value!r}")
     return value
+
+
+def floating(name: str, value: DTypeLike) -> np.dtype[Any]:
+    """Return `value` as a native dtype, float32 or float64 (half the memory, or twice the digits).
+
+    Raises
+    ------
+    TypeError
+        if it names no dtype, or another than these two.
+    """
+    try:
+        dtype = np.dtype(value)
+    except TypeError as error:
+        raise TypeError(f"{name}: expected float32 or float64, got {value!r}") from error
+    if value is None or dtype.newbyteorder("=") not in (np.float32, np.float64):
+        raise TypeError(f"{name}: expected float32 or float64, got {value!r}")
+    return dtype.newbyteorder("=")
 
 
 def generator(name: str, value: Any) -> np.random.Generator:

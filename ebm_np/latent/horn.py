@@ -112,7 +112,7 @@ def energy_grad_params(params: Params, x: Array, y: Array, z: Array, weights: Ar
     )
 
 
-def infer(params: Params, x: Array, y: Array, n_grid: int = N_LATENTS) -> Inference:
+def infer(params: Params, x: Array, y: Array, n_grid: int = 48) -> Inference:
     """Return z-check = argmin_z E(x, y, z) for each sample, in [0, 2 pi).
 
     Without layers in g this is the exact inference of the ellipse with radii f(x); with them, Newton in every well that

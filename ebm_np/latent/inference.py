@@ -7,7 +7,7 @@ r"""Five ways to find z-check = argmin_z E(y, z) for a latent z on the circle [0
     newton        a grid, then Newton in every well that it shows, all samples at once     global up to the grid
 
 The note names the first four. Those that start at one z~ land in whichever well lies below it: for y(10) of the lecture
-the energy has two wells, and from a third of all starts the wrong one is found ("L-BFGS gets the wrong minimum").
+the energy has two wells, and from two starts in five L-BFGS finds the wrong one ("L-BFGS gets the wrong minimum").
 
 Digits: SciPy's line searches and a grid compare *energies*, and an energy near its minimum changes by E'' dz^2 / 2, so
 they cannot tell angles closer than about sqrt(eps) ~ 1e-8. A last Newton step on dE/dz = 0 takes whatever they find to
@@ -55,12 +55,12 @@ def exhaustive(landscape: Landscape, z0: Array, n_grid: int = 48, n_zooms: int =
 
 def conjugate_gradient(landscape: Landscape, z0: Array) -> Inference:
     """Return where nonlinear conjugate gradient lands from z0 (N,), with its path."""
-    return _descend(landscape, z0, "CG", {"gtol": 1e-10})
+    return _descend(landscape, z0, "CG")
 
 
 def l_bfgs(landscape: Landscape, z0: Array) -> Inference:
     """Return where L-BFGS lands from z0 (N,), with its path."""
-    return _descend(landscape, z0, "L-BFGS-B", {"gtol": 1e-10, "ftol": 0.0})
+    return _descend(landscape, z0, "L-BFGS-B")
 
 
 def line_search(landscape: Landscape, z0: Array) -> Inference:
@@ -127,18 +127,24 @@ def _one_sample(landscape: Landscape, n: int) -> tuple[Callable[[Any], float], C
     return value, slope
 
 
-def _descend(landscape: Landscape, z0: Array, method: str, options: dict[str, float]) -> Inference:
-    paths = []
-    for n, start in enumerate(z0.astype(float)):
-        value, slope = _one_sample(landscape, n)
-        path = [start]
-        optimize.minimize(
-            value, start, jac=slope, method=method, options=options, callback=lambda z, path=path: path.append(z.item())
-        )
-        paths.append(path)
+def _descend(landscape: Landscape, z0: Array, method: str) -> Inference:
+    paths = [_path(landscape, n, start, method) for n, start in enumerate(z0.astype(float))]
     longest = max(map(len, paths))
     trace = np.array([path + path[-1:] * (longest - len(path)) for path in paths], z0.dtype).T
     return _finish(landscape, trace[-1], longest - 1, trace)
+
+
+def _path(landscape: Landscape, n: int, start: float, method: str) -> list[float]:
+    """Return the iterates for one sample."""
+    value, slope = _one_sample(landscape, n)
+    path = [start]
+
+    def keep(z: Array) -> None:
+        path.append(z.item())
+
+    # SciPy's line searches give up where a slope of 1e-10 is asked for: the last digits are left to the polish
+    optimize.minimize(value, start, jac=slope, method=method, callback=keep, tol=1e-6)
+    return path
 
 
 def _finish(landscape: Landscape, z: Array, n_iter: int, trace: Array | None = None) -> Inference:
@@ -170,7 +176,7 @@ def _lowest(landscape: Landscape, rows: Array, z: Array, n: int) -> Array:
     energy = landscape.value(rows, z[:, None])[:, 0]
     least = np.full(n, np.inf, energy.dtype)
     np.minimum.at(least, rows, energy)
-    rounding = 16 * np.finfo(energy.dtype).eps * (1 + least[rows])
+    rounding = 16 * np.finfo(energy.dtype).eps * (1 + np.abs(least[rows]))
     tied = energy <= least[rows] + rounding
     best = np.full(n, np.inf, z.dtype)
     np.minimum.at(best, rows[tied], z[tied])

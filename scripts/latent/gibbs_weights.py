@@ -26,7 +26,7 @@ BETAS = (10.0, 1.0, 0.1)
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the weights of 96 latents for three points at three temperatures."""
     params = ellipse.fit(ellipse.UNTRAINED, ellipse.LECTURE_SAMPLE).params
-    z = inference.grid(2 * ellipse.N_LATENTS)
+    z = inference.grid(96)
     table = ellipse.energy(params, POINTS, z)
     return {
         "points": POINTS,

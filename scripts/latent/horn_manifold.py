@@ -55,13 +55,15 @@ def draw(data: dict[str, Any]) -> Figure:
         axes.scatter(x, *y.T, c=x, s=2, depthshade=False)
         axes.set(xlabel="$x$", ylabel="$y_1$", zlabel="$y_2$", xlim=(0, 1), ylim=(-15, 15), zlim=(-16, 16))
         axes.set_title(title, fontsize=9)
+        axes.set_yticks([-10, 0, 10])
         axes.view_init(elev=18, azim=-62)
     panels[3].remove()
     axes = figure.add_subplot(1, 4, 4)
     for i, color in enumerate((style.BLUE, style.ORANGE)):
         axes.plot(data["line"], data["true_radii"][:, i], "--", color=color, label=rf"$\rho_{i + 1}(x)$, true")
         axes.plot(data["line"], data["radii"][:, i], color=color, label=f"$|f_{i + 1}(x)|$, trained")
-    axes.set(xlabel="$x$", ylabel="radius", xlim=(0, 1), ylim=(0, None))
+    axes.set(xlabel="$x$", xlim=(0, 1), ylim=(0, None))
+    axes.set_title("radius against $x$", fontsize=9)
     axes.legend(loc="upper left")
     return figure
 

@@ -29,7 +29,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         paths[method] = ellipse.decode(ellipse.UNTRAINED, np.append(found.trace[:, 0], found.z))
     return {
         "y": y[0],
-        "decoded": ellipse.decode(ellipse.UNTRAINED, inference.grid(ellipse.N_LATENTS)),
+        "decoded": ellipse.decode(ellipse.UNTRAINED, inference.grid(48)),
         "arc": ellipse.decode(ellipse.UNTRAINED, np.linspace(0.5, found.z[0], 100)),
         **paths,
         "source": "sample 23 of lecture 15-1, untrained w",

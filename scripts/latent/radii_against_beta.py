@@ -1,8 +1,9 @@
 """What training at a temperature learns.
 
-Cold training finds the radii of the data (dotted). The warmer, the more every latent must explain every sample, and the
-ellipse shrinks: first its short axis, then, below beta = 0.3, the rest. As beta goes to 0 what is left is the mean
-squared error, whose best decoder is the mean of the data: a collapse. Crosses: the optima of the table in the tests.
+Cold training finds the radii of the data (dotted lines). The warmer, the more every latent must explain every sample,
+and the ellipse shrinks: the radius w_i is gone at beta = 1 / (2 mean y_i^2) (triangles), first the short one, then the
+long one. As beta goes to 0 what is left is the mean squared error, whose best decoder is the mean of the data:
+collapse.
 """
 
 from typing import Any
@@ -32,15 +33,15 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
             beta=float(beta),
             n_epochs=300 if quick else 2000,
             batch_size=None,
-            n_latents=96,
             optimizer=gradient_descent(0.4),
         ).params
         radii.append(np.abs(params.w))
-        losses.append(ellipse.free_energy(params, ellipse.LECTURE_SAMPLE, float(beta), 96).mean())
+        losses.append(ellipse.free_energy(params, ellipse.LECTURE_SAMPLE, float(beta)).mean())
     return {
         "beta": betas,
         "radii": np.array(radii),
         "loss": np.array(losses),
+        "collapse": 1 / (2 * (ellipse.LECTURE_SAMPLE**2).mean(axis=0)),
         "source": "the 24 samples of lecture 15-1",
     }
 
@@ -51,8 +52,9 @@ def draw(data: dict[str, Any]) -> Figure:
     for i, (color, truth) in enumerate(((style.BLUE, 2.0), (style.ORANGE, 1.5))):
         left.semilogx(data["beta"], data["radii"][:, i], color=color, label=f"$|w_{i + 1}|$")
         left.axhline(truth, color=color, linestyle=":", linewidth=1)
+        left.plot(data["collapse"][i], 0, "^", color=color, markersize=8, clip_on=False)
     left.set(xlabel=r"$\beta$  (cold $\rightarrow$)", ylabel="radius learned", ylim=(-0.05, 2.3))
-    left.text(0.055, 0.12, "collapse", color=style.INFERRED)
+    left.text(0.055, 0.12, "collapse", color=style.BLACK)
     left.legend(loc="lower right")
     right.semilogx(data["beta"], data["loss"], color=style.BLACK)
     right.set(xlabel=r"$\beta$  (cold $\rightarrow$)", ylabel=r"mean $F_\beta$ at the optimum", ylim=(0, None))

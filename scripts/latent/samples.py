@@ -21,7 +21,7 @@ TEST = "tests/latent/test_ellipse.py::test_decoder_draws_an_ellipse"
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the samples and the decoded points."""
-    z = inference.grid(ellipse.N_LATENTS)
+    z = inference.grid(48)
     return {
         "samples": ellipse.LECTURE_SAMPLE,
         "decoded": ellipse.decode(ellipse.UNTRAINED, z),

@@ -23,7 +23,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the samples, the decoded points, and four of them to be named."""
     return {
         "samples": ellipse.LECTURE_SAMPLE,
-        "decoded": ellipse.decode(ellipse.UNTRAINED, inference.grid(ellipse.N_LATENTS)),
+        "decoded": ellipse.decode(ellipse.UNTRAINED, inference.grid(48)),
         "quarters": ellipse.decode(ellipse.UNTRAINED, inference.grid(4)),
         "source": "the 24 samples of lecture 15-1, untrained w",
     }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ebm_np.data.precision import floating
+from ebm_np.foundations.validation import floating
 
 
 @pytest.mark.parametrize("value", [np.float32, "float32", "<f4", ">f4", np.dtype("f4")])

@@ -1,0 +1,234 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ebm_np.foundations.validation import array, choice, count, floating, generator, non_negative, positive
+
+# array: what it accepts
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ([[1, 2], [3, 4]], ("N", 2)),
+        ([[1, 2], [3, 4]], (2, "d")),
+        (np.zeros((3, 2, 1)), ("N", 2, 1)),
+        ((1.0, 2.0), ("N",)),
+        (5, ()),
+        ([True, False], (2,)),
+        (range(3), ("N",)),
+        (np.arange(3, dtype=np.uint8), (3,)),
+        (np.ones(3, np.float16), (3,)),
+        (np.ones(3, ">f8"), (3,)),
+        (np.ones(3, np.longdouble), (3,)),
+    ],
+)
+def test_whatever_is_real_and_of_the_expected_shape_comes_back_as_double(value, shape):
+    found = array("y", value, shape)
+    assert type(found) is np.ndarray
+    assert found.dtype == np.float64
+    assert found.dtype.isnative
+    np.testing.assert_array_equal(found, np.array(value))
+
+
+def test_single_precision_is_kept():
+    assert array("y", np.ones(3, np.float32), (3,)).dtype == np.float32
+
+
+@given(hnp.arrays(st.sampled_from([np.float32, np.float64]), hnp.array_shapes(max_dims=3)))
+def test_an_array_that_is_right_already_is_not_copied(value):
+    if np.isfinite(value).all():
+        assert array("y", value, ("any",) * value.ndim) is value
+
+
+def test_read_only_arrays_are_welcome_and_not_written_to():
+    value = np.arange(3)
+    value.setflags(write=False)
+    array("y", value, (3,))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_pass_only_where_asked_for(bad):
+    value = np.array([1.0, bad])
+    np.testing.assert_array_equal(array("y", value, (2,), finite=False), value)
+    with pytest.raises(ValueError, match=r"^y: expected finite numbers, got NaN or infinity$"):
+        array("y", value, (2,))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_an_empty_array_passes_only_where_asked_for(shape):
+    value, expected = np.zeros(shape), ("N", "d")[: len(shape)]
+    assert array("y", value, expected, empty=True) is value
+    with pytest.raises(ValueError, match=r"^y: expected at least one number, got an empty array of shape \("):
+        array("y", value, expected)
+
+
+# array: what it refuses
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        (None, "NoneType"),
+        ("text", "str"),
+        (1j, "complex"),
+        (object(), "object"),
+        ({"a": 1}, "dict"),
+        (10**400, "int"),
+        (["a", "b"], "an array of <U1"),
+        ([None, 1.0], "an array of object"),
+        (np.ones(2, complex), "an array of complex128"),
+        (np.array(["2020-10-18"], "datetime64[D]"), r"an array of datetime64\[D\]"),
+        (np.zeros(2, [("a", float)]), "an array of "),
+    ],
+)
+def test_what_is_not_real_numbers_is_a_type_error_that_says_what_came(value, got):
+    with pytest.raises(TypeError, match=rf"^lovely_name: expected real numbers, got {got}"):
+        array("lovely_name", value, ("N",))
+
+
+def test_rows_of_unequal_length_are_called_that():
+    with pytest.raises(ValueError, match=r"^y: expected shape \(N, 2\), got rows of unequal length$"):
+        array("y", [[1, 2], [3]], ("N", 2))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "words"),
+    [
+        (np.zeros(2), ("N", 2), r"shape \(N, 2\), got shape \(2,\)"),
+        (np.zeros((2, 2, 1)), ("N", 2), r"shape \(N, 2\), got shape \(2, 2, 1\)"),
+        (np.zeros((4, 3)), ("N", 2), r"shape \(N, 2\), got shape \(4, 3\)"),
+        (np.zeros((2, 3)), (2, 2), r"shape \(2, 2\), got shape \(2, 3\)"),
+        (np.zeros((3, 2)), (2, "d"), r"shape \(2, d\), got shape \(3, 2\)"),
+        (np.zeros(3), (2,), r"shape \(2,\), got shape \(3,\)"),
+        (3.0, ("N",), r"shape \(N,\), got shape \(\)"),
+        (np.zeros(1), (), r"shape \(\), got shape \(1,\)"),
+        (np.zeros((0, 3)), ("N", 2), r"shape \(N, 2\), got shape \(0, 3\)"),
+    ],
+)
+def test_another_rank_or_width_is_refused_with_both_shapes(value, expected, words):
+    with pytest.raises(ValueError, match=rf"^y: expected {words}$"):
+        array("y", value, expected)
+
+
+# numbers
+
+REAL = [1, 2.5, np.float32(0.5), np.float64(3), np.int64(4), np.uint8(5), np.float16(0.5), Fraction(1, 3)]
+NOT_REAL = [None, "1", True, np.True_, 1j, [1.0], np.array(1.0), np.ones(1), object()]
+
+
+@pytest.mark.parametrize("value", REAL, ids=repr)
+def test_a_positive_number_comes_back_as_a_float(value):
+    for function in (positive, non_negative):
+        found = function("beta", value)
+        assert type(found) is float
+        assert found == float(value)
+
+
+@pytest.mark.parametrize("value", NOT_REAL, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("function", [positive, non_negative])
+def test_what_is_no_real_number_is_a_type_error(function, value):
+    with pytest.raises(TypeError, match=rf"^beta: expected a real number, got {type(value).__name__}$"):
+        function("beta", value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -0.0, -1, -1e-300, -np.inf, np.nan, np.float32(-1)])
+@pytest.mark.parametrize(
+    ("infinite", "kind"), [(False, "a positive finite number"), (True, "a positive number or infinity")]
+)
+def test_positive_refuses_zero_negative_numbers_and_nan(value, infinite, kind):
+    with pytest.raises(ValueError, match=rf"^beta: expected {kind}, got "):
+        positive("beta", value, infinite=infinite)
+
+
+def test_infinity_is_positive_only_where_asked_for():
+    assert positive("beta", np.inf, infinite=True) == np.inf
+    with pytest.raises(ValueError, match=r"^beta: expected a positive finite number, got inf$"):
+        positive("beta", np.inf)
+
+
+def test_a_finite_number_stays_welcome_where_infinity_is():
+    assert positive("beta", 2.0, infinite=True) == 2
+    assert positive("beta", 5e-324) > 0
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -0.0])
+def test_zero_is_not_negative(value):
+    assert non_negative("lam", value) == 0
+
+
+@pytest.mark.parametrize("value", [-1, -1e-300, -np.inf, np.inf, np.nan])
+def test_non_negative_refuses_the_rest_and_shows_it(value):
+    with pytest.raises(ValueError, match=rf"^lam: expected a finite number that is not negative, got {value!r}$"):
+        non_negative("lam", value)
+
+
+# counts
+
+
+@pytest.mark.parametrize("value", [1, 7, 10**30, np.int64(3), np.uint8(200)])
+def test_a_count_comes_back_as_an_int(value):
+    found = count("n", value)
+    assert type(found) is int
+    assert found == value
+
+
+@pytest.mark.parametrize("value", [1.0, np.float64(2), "3", None, True, np.True_, [1], Fraction(3)])
+def test_what_is_no_whole_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match=rf"^n: expected a whole number, got {type(value).__name__}$"):
+        count("n", value)
+
+
+@given(st.integers(-100, 100), st.integers(-100, 100))
+def test_a_count_may_be_its_minimum_but_not_less(value, minimum):
+    if value >= minimum:
+        assert count("n", value, minimum) == value
+        return
+    with pytest.raises(ValueError, match=rf"^n: expected a whole number of at least {minimum}, got {value}$"):
+        count("n", value, minimum)
+
+
+def test_the_least_count_is_one_by_default():
+    with pytest.raises(ValueError, match=r"^n: expected a whole number of at least 1, got 0$"):
+        count("n", 0)
+
+
+# choices, generators, types
+
+
+def test_a_choice_is_returned():
+    assert choice("method", "grid", {"grid", "newton"}) == "grid"
+    assert choice("method", "newton", ["grid", "newton"]) == "newton"
+
+
+@pytest.mark.parametrize("value", ["Grid", "gri", "", None, 3, ["grid"]])
+def test_another_choice_is_refused_and_the_options_are_listed_in_order(value):
+    with pytest.raises(ValueError, match=r"^method: expected one of 'grid', 'newton', got ") as caught:
+        choice("method", value, ("newton", "grid"))
+    assert str(caught.value).endswith(repr(value))
+
+
+def test_part_of_a_name_is_no_choice_even_if_the_options_are_one_string():
+    with pytest.raises(ValueError, match=r"^method: expected one of"):
+        choice("method", 0, "grid")
+
+
+def test_a_generator_is_returned_as_it_is():
+    rng = np.random.default_rng(0)
+    assert generator("rng", rng) is rng
+
+
+@pytest.mark.parametrize("value", [None, 0, np.random.RandomState(0), np.random.PCG64(0), np.random])
+def test_only_a_generator_is_a_generator(value):
+    with pytest.raises(TypeError, match=rf"^rng: expected a numpy.random.Generator, got {type(value).__name__}$"):
+        generator("rng", value)
+
+
+@pytest.mark.parametrize("value", [None, int, "float16", "no such", np.complex128])
+def test_a_type_other_than_the_two_is_refused_by_name(value):
+    with pytest.raises(TypeError, match=r"^dtype: expected float32 or float64, got "):
+        floating("dtype", value)

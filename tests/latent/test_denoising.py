@@ -1,0 +1,61 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from strategies import arrays, betas
+
+from ebm_np.latent import ellipse
+from ebm_np.latent.denoising import denoise
+from ebm_np.latent.ellipse import LECTURE_SAMPLE, Params
+
+TRAINED = Params(np.array([2.0, 1.5]))
+
+
+def gradient(beta=np.inf):
+    return lambda y: ellipse.free_energy_grad_y(TRAINED, y, beta)
+
+
+@given(arrays((4, 2), largest=5))
+def test_cold_denoising_is_projection(y):
+    # one step of 1/2 goes to the nearest point: y - (1/2) 2 (y - g(z-check)) = g(z-check)
+    path = denoise(gradient(), y, rate=0.5, n_steps=1)
+    nearest = ellipse.decode(TRAINED, ellipse.infer(TRAINED, y).z)
+    np.testing.assert_allclose(path[-1], nearest, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ellipse.free_energy(TRAINED, path[-1]), 0, atol=1e-12)
+
+
+@given(arrays((4, 2), largest=5), betas(0.05, 5))
+def test_free_energy_falls_along_the_path(y, beta):
+    path = denoise(gradient(beta), y, rate=0.01, n_steps=20)
+    f = np.array([ellipse.free_energy(TRAINED, step, beta) for step in path])
+    assert (np.diff(f, axis=0) <= 1e-9).all()
+
+
+def test_each_step_is_the_one_of_the_note():
+    y = LECTURE_SAMPLE[:3] * 1.2
+    path = denoise(gradient(2.0), y, rate=0.1, n_steps=5)
+    assert path.shape == (6, 3, 2)
+    np.testing.assert_array_equal(path[0], y)
+    for before, after in pairwise(path):
+        np.testing.assert_allclose(after, before - 0.1 * gradient(2.0)(before), rtol=1e-14)
+
+
+def test_the_argument_is_left_alone_and_float32_stays():
+    y = LECTURE_SAMPLE.astype(np.float32)
+    y.flags.writeable = False
+    params = Params(TRAINED.w.astype(np.float32))
+    assert denoise(lambda y: ellipse.free_energy_grad_y(params, y), y).dtype == np.float32
+
+
+def test_a_step_that_is_too_long_is_an_error_not_a_nan():
+    with pytest.raises(FloatingPointError, match="smaller rate"), np.errstate(over="ignore"):
+        denoise(lambda y: 2 * y, LECTURE_SAMPLE, rate=1e300, n_steps=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("rate", {"rate": 0.0}), ("rate", {"rate": -1}), ("n_steps", {"n_steps": 0})]
+)
+def test_bad_arguments_are_named(name, options):
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        denoise(gradient(), LECTURE_SAMPLE, **options)

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+from strategies import arrays, betas
+
+from ebm_np.foundations.gradient_check import complex_step_gradient
+from ebm_np.latent.free_energy import gibbs, softmin
+
+ROUNDING = 1e-13
+tables = st.integers(1, 40).flatmap(lambda k: arrays((3, k), largest=1e6))
+
+
+@given(tables, betas())
+def test_softmin_lies_between_least_and_mean_energy(energy, beta):
+    f, slack = softmin(energy, beta), ROUNDING * np.abs(energy).max()
+    assert (energy.min(axis=-1) - slack <= f).all()
+    assert (f <= energy.mean(axis=-1) + slack).all()
+
+
+@given(tables, betas(), betas())
+def test_softmin_falls_as_beta_rises(energy, a, b):
+    cold, warm = softmin(energy, max(a, b)), softmin(energy, min(a, b))
+    assert (cold <= warm + ROUNDING * np.abs(energy).max()).all()
+
+
+@given(tables, betas())
+def test_softmin_exceeds_the_minimum_by_log_k_over_beta_at_most(energy, beta):
+    excess = softmin(energy, beta) - energy.min(axis=-1)
+    assert (excess <= np.log(energy.shape[-1]) / beta * (1 + 1e-12) + ROUNDING * np.abs(energy).max()).all()
+
+
+@given(tables, betas(1e-3, 1e3))
+def test_softmin_is_minus_log_mean_exp(energy, beta):
+    expected = -(logsumexp(-beta * energy, axis=-1) - np.log(energy.shape[-1])) / beta
+    np.testing.assert_allclose(
+        softmin(energy, beta), expected, rtol=1e-12, atol=1e-12 * (np.abs(energy).max() + 1 / beta)
+    )
+
+
+@given(tables)
+def test_softmin_at_infinite_beta_is_the_minimum_and_near_it_tends_there(energy):
+    np.testing.assert_array_equal(softmin(energy, np.inf), energy.min(axis=-1))
+    np.testing.assert_allclose(softmin(energy, 1e300), energy.min(axis=-1), rtol=1e-14, atol=1e-14)
+
+
+@given(arrays((3, 7), largest=10))
+def test_softmin_tends_to_the_mean_as_beta_vanishes_with_its_second_order(energy):
+    # F = mean - (beta / 2) variance + O(beta^2): the naive form has lost every digit here
+    beta = 1e-9
+    expected = energy.mean(axis=-1) - beta / 2 * energy.var(axis=-1)
+    np.testing.assert_allclose(softmin(energy, beta), expected, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [1e6, -1e6])
+def test_softmin_and_gibbs_are_stable_at_a_million(size):
+    energy = np.array([size, size + 1, size + 2])
+    expected = size - (np.log(1 + np.exp(-1) + np.exp(-2)) - np.log(3))
+    assert softmin(energy, 1.0) == pytest.approx(expected, rel=1e-15)
+    assert softmin(energy * 1.0, 1e6) == pytest.approx(size, abs=1e-5)
+    np.testing.assert_allclose(gibbs(energy, 1.0), np.exp(-np.arange(3.0)) / np.exp(-np.arange(3.0)).sum(), rtol=1e-15)
+
+
+def test_forbidden_latents_carry_no_weight():
+    energy = np.array([0.0, np.inf, 1.0])
+    assert softmin(energy, 1.0) == pytest.approx(-np.log((1 + np.exp(-1)) / 3), rel=1e-14)
+    assert gibbs(energy, 1.0)[1] == 0
+
+
+@given(tables, betas())
+def test_gibbs_weights_are_a_distribution_that_prefers_low_energy(energy, beta):
+    p = gibbs(energy, beta)
+    assert (p >= 0).all()
+    np.testing.assert_allclose(p.sum(axis=-1), 1, rtol=1e-13)
+    order = np.argsort(energy, axis=-1)
+    assert (np.diff(np.take_along_axis(p, order, axis=-1), axis=-1) <= 0).all()
+
+
+@given(arrays(5, largest=1e3), betas(1e-4, 1e4))
+def test_gibbs_weights_are_the_gradient_of_softmin(energy, beta):
+    numeric = complex_step_gradient(lambda e: softmin(e, beta), energy)
+    np.testing.assert_allclose(gibbs(energy, beta), numeric, rtol=1e-12, atol=1e-12)
+
+
+def test_gibbs_at_infinite_beta_shares_among_minimisers():
+    np.testing.assert_array_equal(
+        gibbs(np.array([[2.0, 1.0, 1.0], [0.0, 5.0, 5.0]]), np.inf), [[0, 0.5, 0.5], [1, 0, 0]]
+    )
+
+
+@given(arrays((4, 5, 6), largest=10), st.sampled_from([0, 1, 2, -1]), betas(0.1, 10))
+def test_any_axis_can_be_the_latent(energy, axis, beta):
+    moved = np.moveaxis(energy, axis, -1)
+    np.testing.assert_allclose(softmin(energy, beta, axis=axis), softmin(moved, beta), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(np.moveaxis(gibbs(energy, beta, axis=axis), axis, -1), gibbs(moved, beta), rtol=1e-13)
+    np.testing.assert_array_equal(softmin(energy, np.inf, axis=axis), energy.min(axis=axis))
+
+
+@pytest.mark.parametrize("function", [softmin, gibbs])
+@pytest.mark.parametrize("beta", [0, 0.0, -1.0, np.nan, -np.inf])
+def test_a_temperature_that_is_none_is_refused(function, beta):
+    with pytest.raises(ValueError, match=r"^beta: expected a positive number or infinity"):
+        function(np.ones((2, 3)), beta)
+
+
+@pytest.mark.parametrize("beta", [0.5, np.inf])
+def test_float32_stays(beta):
+    energy = np.ones((2, 3), np.float32)
+    assert softmin(energy, beta).dtype == np.float32
+    assert gibbs(energy, beta).dtype == np.float32
