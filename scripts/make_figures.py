@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name in chosen:
             print(f"{name:32} {gallery.title(name)}")
         return
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _log_each_warning_once()
     # so that a terminated run cleans up as an interrupted one does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = options.out or (pipeline.FIGURES / "quick" if options.quick and not options.check else pipeline.FIGURES)
@@ -45,6 +45,19 @@ def main(arguments: list[str] | None = None) -> None:
         pipeline.write(folder / "README.md", gallery.page().encode())
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
+
+
+def _log_each_warning_once() -> None:
+    seen = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        known = record.getMessage() in seen
+        seen.add(record.getMessage())
+        return not known
+
+    handler = logging.StreamHandler()
+    handler.addFilter(is_new)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -102,7 +102,9 @@ def load_or_synthetic(split: str = "train", *, dtype: DTypeLike = np.float64, **
     try:
         return load(split, dtype=dtype, **options)
     except (ConnectionError, ModuleNotFoundError) as error:
-        logger.warning("MNIST was not found, synthetic digits stand in: %s", error)
+        reason, *details = str(error).splitlines()
+        logger.warning("MNIST was not found, synthetic digits stand in: %s", reason.removesuffix(" Tried:"))
+        logger.info("tried: %s", details)
     rng = np.random.default_rng([1998, *split.encode()])
     digits = synthetic(rng, STAND_IN[split], dtype=dtype)
     return digits._replace(source="synthetic digits (MNIST not found)")

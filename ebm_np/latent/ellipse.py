@@ -282,7 +282,10 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
     d = (w**2 - (w**2).min(axis=-1, keepdims=True)).T.reshape(2, -1)
     tau = (np.abs(target) - d).max(axis=0)
     hard = tau <= 0
-    tau[hard] = 1
+    if hard.any():
+        d = np.broadcast_to(d, target.shape)
+        tied = _tied_angle(target[:, hard], d[:, hard])
+        tau[hard], target[:, hard] = 1, np.array([[1.0], [0.0]]) * (1 + d[:, hard])  # c = (1, 0): nothing is left to do
     tolerance = 8 * np.sqrt(np.finfo(tau.dtype).eps)
     for n_iter in range(1, max_iter + 1):  # noqa: B007 - n_iter is reported
         shifted = tau + d
@@ -290,9 +293,7 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
         norm_squared = c_squared[0] + c_squared[1]
         # Newton on 1/||c|| = 1, where d||c||^2/dtau = -2 sum_i c_i^2 / (tau + d_i); growth is the step over tau
         c_squared *= tau / shifted
-        with np.errstate(invalid="ignore"):
-            growth = norm_squared * (np.sqrt(norm_squared) - 1) / (c_squared[0] + c_squared[1])
-        growth[hard] = 0
+        growth = norm_squared * (np.sqrt(norm_squared) - 1) / (c_squared[0] + c_squared[1])
         tau *= 1 + growth
         # Newton squares the error: below sqrt(eps) before the step is below eps after it
         if growth.max() <= tolerance:
@@ -300,7 +301,7 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
     shifted = tau + d
     z = np.arctan2(target[1] * shifted[0], target[0] * shifted[1])
     if hard.any():
-        z[hard] = _tied_angle(target[:, hard], np.broadcast_to(d, target.shape)[:, hard])
+        z[hard] = tied
     return inference.wrap(z), n_iter
 
 

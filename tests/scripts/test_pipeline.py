@@ -1,17 +1,13 @@
 import importlib
 import io
-import itertools
 import json
 import os
 import re
 import resource
-import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from scripts import make_figures, pipeline, style
+from scripts import pipeline, style
 
 TOLERANCE, LONGEST = pipeline.TOLERANCE, pipeline.LONGEST
 small_arrays = arrays(float, array_shapes(min_dims=0, max_dims=3, max_side=4), elements=st.floats(-1e9, 1e9))
@@ -107,42 +103,65 @@ def test_concurrent_writers_leave_a_whole_file_at_every_moment(tmp_path, kind):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def interrupted_write(path, at):
-    """Write, and be terminated at the given line of Python; return where, or None if there are fewer lines."""
-    lines = itertools.count()
-    where = []
+def run_script(text, *arguments):
+    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", text, *map(str, arguments)], env=os.environ | paths, text=True, stdout=subprocess.PIPE
+    )
+    assert done.returncode == 0
+    return done.stdout
+
+
+TERMINATED = """
+import os, signal, sys
+from itertools import count
+from pathlib import Path
+from scripts import pipeline
+
+path = Path(sys.argv[1])
+signal.alarm(60)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as make_figures does
+pipeline.write(path, b"old")
+
+
+def write_until(last):
+    lines = count()
 
     def trace(frame, event, _):
-        if event == "line" and next(lines) == at:
-            where.append(f"{frame.f_code.co_name}, line {frame.f_lineno}")
+        if event == "line" and next(lines) == last:
+            where.write_text(f"{frame.f_code.co_name}, line {frame.f_lineno}")
+            sys.settrace(None)
             signal.raise_signal(signal.SIGTERM)
         return trace
 
-    before = sys.gettrace()
-    sys.settrace(trace)
     try:
+        sys.settrace(trace)
         pipeline.write(path, b"new")
-    except SystemExit:
-        pass
+        os._exit(0)
     finally:
-        sys.settrace(before)
-    return where[0] if where else None
+        os._exit(143)
+
+
+where = path.parent.with_suffix(".where")
+for last in count():
+    path.write_bytes(b"old")
+    child = os.fork()
+    if child == 0:
+        write_until(last)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if path.read_bytes() not in (b"old", b"new") or os.listdir(path.parent) != [path.name]:
+        print(where.read_text())
+    for left in path.parent.glob(".*"):
+        left.unlink()
+    if status == 0:
+        assert last > 10
+        break
+"""
 
 
 def test_sigterm_at_any_line_of_a_write_leaves_a_whole_file_and_nothing_else(tmp_path):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    path, bad = tmp_path / "file", []
-    for at in itertools.count():
-        path.write_bytes(b"old")
-        where = interrupted_write(path, at)
-        if path.read_bytes() not in (b"old", b"new") or os.listdir(tmp_path) != ["file"]:
-            bad.append(where)
-        for left in tmp_path.glob(".partial-*"):
-            left.unlink()
-        if where is None:
-            break
-    assert at > 10
-    assert bad == []
+    lines_that_leave_something = run_script(TERMINATED, tmp_path / "folder" / "file")
+    assert lines_that_leave_something == ""
 
 
 KILLED = """
@@ -189,10 +208,8 @@ print(*(path.name for path in folder.glob("*/.*")), end="")
 
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
 def test_a_run_killed_at_any_moment_leaves_whole_files(tmp_path, number):
-    arguments = [sys.executable, "-c", KILLED, tmp_path, number, "60"]
-    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(arguments, env=os.environ | paths, text=True, capture_output=True, check=True)
-    assert number == "SIGKILL" or done.stdout == ""
+    left = run_script(KILLED, tmp_path, number, 60)
+    assert number == "SIGKILL" or left == ""
     assert sorted(path.name for path in tmp_path.glob("latent/[!.]*")) == ["samples.json", "samples.png"]
 
 
