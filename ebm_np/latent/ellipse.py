@@ -23,16 +23,6 @@ Derivation
    z-check adds nothing. Hence grad_y F_inf = 2 (y - g(z-check)) and ||grad_y F_inf||^2 = 4 F_inf.
    So (3) holds at every temperature: at zero all the weight is on z-check. `_posterior` is that one idea.
 
-Inference in closed form, nearly. With c on the unit circle, E = ||y - diag(w) c||^2, a quadratic on a sphere:
-5. stationarity with multiplier t:    (w_i^2 + t) c_i = w_i y_i
-6. the *global* minimum is the stationary point with w_i^2 + t >= 0 for both i (Moré & Sorensen 1983; no other point has
-   it), so let t = tau - min w^2, d_i = w_i^2 - min w^2, and c_i(tau) = w_i y_i / (tau + d_i) with tau >= 0
-7. find tau with ||c(tau)|| = 1. Since 1/||c|| is concave and rising, Newton on 1/||c(tau)|| = 1 never overshoots from
-   the left, and tau = max_i(|w_i y_i| - d_i) is to the left: there |c_i| = 1. No grid, no safeguard, no wrong minimum.
-8. "hard case": y on the longer axis, too near the centre for (7), where z-check and its mirror image tie: the c_i of
-   the longer axis is w_i y_i / d_i, the other is +-sqrt(1 - c_i^2). Of two angles that tie the smaller in [0, 2 pi) is
-   returned.
-
 Source: notes 15-1 and lecture 15-2 (Canziani, NYU Deep Learning), whence the 24 samples and the untrained w. The note
 calls F "the Euclidean distance" to the manifold; it is the squared one (its own Q&A: "quadratic Euclidean"). It says
 that z = 0 is the leftmost point and that z runs clockwise: that is so only as long as w1 is negative, as it is in the
@@ -52,6 +42,7 @@ from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
 from ebm_np.latent import inference, losses
 from ebm_np.latent.free_energy import gibbs, softmin
+from ebm_np.latent.nearest_point import nearest_angle
 
 
 class Params(NamedTuple):
@@ -135,7 +126,7 @@ def infer(params: Params, y: Array, *, method: str = "secular", z0: float | Arra
     ----------
     params : radii w (2,)
     y : observations (N, 2)
-    method : "secular", derivations 5 to 8: exact, global, all samples at once; or one of `inference.METHODS`, which
+    method : "secular" (`nearest_point`): exact, global, all samples at once; or one of `inference.METHODS`, which
         serve any decoder and of which those that start from z0 may land in the wrong minimum
     z0 : start(s) z~, a number or (N,), of the methods that descend; the lecture takes 0.5
 
@@ -146,12 +137,13 @@ def infer(params: Params, y: Array, *, method: str = "secular", z0: float | Arra
     """
     w, y = validation.array("params.w", params.w, (2,)), validation.array("y", y, ("N", 2))
     validation.choice("method", method, METHODS)
+    params = Params(w)
     if method == "secular":
         z, n_iter = nearest_angle(w, y)
         e = energy(params, y, z[:, None])[:, 0]
         return Inference(z, e, n_iter, np.ones(len(y), bool), np.empty((0, len(y)), z.dtype))
     starts = validation.array("z0", np.full(len(y), z0) if np.ndim(z0) == 0 else z0, (len(y),))
-    return inference.METHODS[method](landscape(Params(w), y), starts.astype(np.result_type(w, y)))
+    return inference.METHODS[method](landscape(params, y), starts.astype(np.result_type(w, y)))
 
 
 METHODS = ("secular", *inference.METHODS)
@@ -261,57 +253,6 @@ def fit(
         rng=rng,
         callback=callback,
     )
-
-
-def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
-    """Return the angles of the points (w1 cos z, w2 sin z) nearest to y, and the number of iterations.
-
-    Derivations 5 to 8. Five or six steps are usual. Only where y almost touches a cusp of the evolute does tau first
-    have to grow over many orders of magnitude, by half a step; each such step also takes a third off the error of z, so
-    that `max_iter` = 100 always suffices.
-
-    Parameters
-    ----------
-    w : radii (2,), or a pair for each sample (N, 2)
-    y : points (N, 2)
-    """
-    # an angle does not depend on the unit; in units of the larger radius nothing overflows
-    scale = np.maximum(np.abs(w).max(), np.sqrt(np.finfo(w.dtype).tiny))
-    w, y = w / scale, y / scale
-    target = (w * y).T
-    d = (w**2 - (w**2).min(axis=-1, keepdims=True)).T.reshape(2, -1)
-    tau = (np.abs(target) - d).max(axis=0)
-    hard = tau <= 0
-    if hard.any():
-        d = np.broadcast_to(d, target.shape)
-        tied = _tied_angle(target[:, hard], d[:, hard])
-        tau[hard], target[:, hard] = 1, np.array([[1.0], [0.0]]) * (1 + d[:, hard])  # c = (1, 0): nothing is left to do
-    tolerance = 8 * np.sqrt(np.finfo(tau.dtype).eps)
-    for n_iter in range(1, max_iter + 1):  # noqa: B007 - n_iter is reported
-        shifted = tau + d
-        c_squared = (target / shifted) ** 2
-        norm_squared = c_squared[0] + c_squared[1]
-        # Newton on 1/||c|| = 1, where d||c||^2/dtau = -2 sum_i c_i^2 / (tau + d_i); growth is the step over tau
-        c_squared *= tau / shifted
-        growth = norm_squared * (np.sqrt(norm_squared) - 1) / (c_squared[0] + c_squared[1])
-        tau *= 1 + growth
-        # Newton squares the error: below sqrt(eps) before the step is below eps after it
-        if growth.max() <= tolerance:
-            break
-    shifted = tau + d
-    z = np.arctan2(target[1] * shifted[0], target[0] * shifted[1])
-    if hard.any():
-        z[hard] = tied
-    return inference.wrap(z), n_iter
-
-
-def _tied_angle(target: Array, d: Array) -> Array:
-    """Return the smaller of two angles that tie, derivation 8; 0 at the centre of a circle, where all angles do."""
-    cosine_or_sine = np.divide(target, d, out=np.zeros_like(target), where=d > 0).sum(axis=0)
-    along = np.where((d == 0).all(axis=0), 1, cosine_or_sine)
-    across = np.sqrt(1 - along**2)
-    # the first axis is the longer one: z ties with 2 pi - z; the second is: z ties with pi - z, modulo 2 pi
-    return np.where(d[1] == 0, np.arctan2(across, along), np.arctan2(along, np.where(along < 0, -across, across)))
 
 
 def _residuals(params: Params, y: Array, z: Array) -> tuple[Array, Array]:

@@ -39,9 +39,10 @@ from ebm_np.foundations.layers import Affine, Layers
 from ebm_np.foundations.optimizers import Optimizer, adam
 from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
-from ebm_np.latent import ellipse, inference, losses
+from ebm_np.latent import inference, losses
 from ebm_np.latent.ellipse import N_LATENTS
 from ebm_np.latent.free_energy import gibbs, softmin
+from ebm_np.latent.nearest_point import nearest_angle
 
 
 class Params(NamedTuple):
@@ -127,7 +128,7 @@ def infer(params: Params, x: Array, y: Array, n_grid: int = 48) -> Inference:
     if params.g:
         validation.count("n_grid", n_grid, minimum=3)
         return inference.newton(landscape(params, x, y), np.zeros(len(y), np.result_type(y)), n_grid)
-    z, n_iter = ellipse.nearest_angle(radii(params, x), y)
+    z, n_iter = nearest_angle(radii(params, x), y)
     e = energy(params, x, y, z[:, None])[:, 0]
     return Inference(z, e, n_iter, np.ones(len(y), bool), np.empty((0, len(y)), z.dtype))
 

@@ -120,7 +120,7 @@ def infer(
             iterates.append(z)
         if converged.all():
             break
-    return Inference(z, energy(params, y, z, lam), n_iter, converged, np.array(iterates).reshape(-1, *shape))
+    return Inference(z, energy(params, y, z, lam), n_iter, converged, np.array(iterates, z.dtype).reshape(-1, *shape))
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:

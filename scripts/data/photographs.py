@@ -1,7 +1,8 @@
-"""A photograph, whitened, and its patches.
+"""Whitening: all frequencies made equal.
 
-The amplitudes of a natural image fall as 1/f: neighbours are nearly equal, and a model of raw patches learns little
-else. Whitening makes all frequencies equal and leaves the edges, which is what sparse coding is to find.
+The amplitudes of natural images fall as 1/f (dashed): neighbours are nearly equal, and a model of raw patches learns
+little else. Whitening flattens the spectrum up to the cutoff, or, for patches, makes their covariance the identity;
+what is left is edges, which is what sparse coding is to find.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ebm_np.data import patches, photographs
+from ebm_np.foundations.arrays import Array
 from scripts import pipeline, style
 
 ORDER = 2
@@ -18,40 +20,50 @@ EQUATION = "R(f) = |f| exp(-(|f| / f0)^4)"
 FUNCTION = "ebm_np.data.patches.whiten_image"
 TEST = "tests/data/test_patches.py::test_a_one_over_f_image_gets_a_flat_spectrum"
 SIZE = 12
+BINS = np.linspace(0, 0.5, 41)
 
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
-    """Return one photograph, raw and whitened, and 48 patches of all photographs, raw and whitened by ZCA."""
+    """Return mean amplitude spectra, raw and whitened, and 48 patches, raw and whitened by ZCA."""
     found = photographs.load()
     everything = patches.random_patches(found.images, rng, 2_000 if quick else 20_000, SIZE)
     whitening = patches.fit_whitening(everything, regularization=1e-3)
     some = everything[:48]
-    shown = found.names.index("camera") if "camera" in found.names else 0
-    image = found.images[shown]
+    whitened = [patches.whiten_image(image) for image in found.images]
     return {
-        "image": image,
-        "whitened_image": patches.whiten_image(image),
-        "patches": (some - some.mean(axis=1, keepdims=True)).reshape(-1, SIZE, SIZE),
+        "spectrum": np.mean([_spectrum(image) for image in found.images], axis=0),
+        "whitened_spectrum": np.mean([_spectrum(image) for image in whitened], axis=0),
+        "patches": patches.remove_dc(some).reshape(-1, SIZE, SIZE),
         "whitened_patches": patches.whiten(whitening, some).reshape(-1, SIZE, SIZE),
-        "source": f"{found.source}; shown: {found.names[shown]}",
+        "source": found.source,
     }
 
 
 def draw(data: dict[str, Any]) -> Figure:
-    """Draw image and patches, raw on the left and whitened on the right."""
-    figure, panels = style.new(7, 6.4, data["source"], nrows=2, ncols=2, gridspec_kw={"height_ratios": (2, 1.5)})
-    titles = ("photograph", "whitened", "patches, mean removed", "patches, whitened (ZCA)")
+    """Draw the spectra and the patches."""
+    figure, (left, *right) = style.new(9.6, 3, data["source"], ncols=3, gridspec_kw={"width_ratios": (1.1, 1, 1)})
+    f = (BINS[1:] + BINS[:-1]) / 2
+    for key, color, name in (("spectrum", style.BLUE, "raw"), ("whitened_spectrum", style.ORANGE, "whitened")):
+        left.loglog(f, data[key] / data[key][4], color=color, label=name)
+    left.loglog(f, f[4] / f, "--", color=style.GREY, label="$1/f$")
+    left.set(xlabel="frequency (cycles per pixel)", ylabel=f"amplitude / that at {f[4]:.2f}", ylim=(0.03, 30))
+    left.legend(loc="lower left")
     for axes, key, title in zip(
-        panels.flat, ("image", "whitened_image", "patches", "whitened_patches"), titles, strict=True
+        right, ("patches", "whitened_patches"), ("patches, mean removed", "whitened"), strict=True
     ):
-        values = data[key]
-        spread = 3 * values.std()
-        limits = (0, 1) if key == "image" else (-spread, spread)
-        shown = values if values.ndim == 2 else style.mosaic(values, 8, fill=-spread)
-        axes.imshow(shown, cmap="gray", vmin=limits[0], vmax=limits[1])
+        spread = 3 * data[key].std()
+        axes.imshow(style.mosaic(data[key], 8, fill=-spread), cmap="gray", vmin=-spread, vmax=spread)
         axes.set_title(title, loc="left")
         axes.axis("off")
     return figure
+
+
+def _spectrum(image: Array) -> Array:
+    """Return the mean amplitude of an image in rings of frequency, cycles per pixel."""
+    amplitude = np.abs(np.fft.fft2((image - image.mean()) / image.std()))
+    frequency = np.hypot(np.fft.fftfreq(image.shape[0])[:, None], np.fft.fftfreq(image.shape[1])[None, :])
+    total, _ = np.histogram(frequency, BINS, weights=amplitude)
+    return total / np.histogram(frequency, BINS)[0]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from scripts import grids, pipeline, style
 ORDER = 108
 NOTE = "15-1, figure 8"
 EQUATION = "z-check(y) = argmin_z E(y, z)"
-FUNCTION = "ebm_np.latent.ellipse.nearest_angle"
+FUNCTION = "ebm_np.latent.nearest_point.nearest_angle"
 TEST = "tests/latent/test_inference.py::test_nearest_angle_is_the_exact_global_minimum"
 
 

@@ -290,7 +290,7 @@ def test_optima_against_beta(beta, radii, loss):
 def test_optimum_at_zero_temperature():
     fitted = optimum(np.inf)
     np.testing.assert_allclose(np.abs(fitted.params.w), (2.0177, 1.5049), rtol=5e-5)
-    # The lecture's .001426 came from unrounded samples. Moving all 24 by half a unit of their last printed digit, .0005,
+    # The lecture's .001426 came from unrounded samples. Moving all 24 by half a unit of the last printed digit, .0005,
     # moves the mean F by at most mean |grad F|_1 * .0005: the number lies inside.
     slack = 0.0005 * np.abs(ellipse.free_energy_grad_y(fitted.params, LECTURE_SAMPLE)).sum(axis=1).mean()
     assert fitted.history[-1] == pytest.approx(0.001426, abs=slack)

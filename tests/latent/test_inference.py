@@ -9,6 +9,7 @@ from strategies import arrays
 
 from ebm_np.latent import ellipse, inference
 from ebm_np.latent.ellipse import LECTURE_SAMPLE, UNTRAINED, Params
+from ebm_np.latent.nearest_point import nearest_angle
 
 ANY_METHOD = pytest.mark.parametrize("method", ellipse.METHODS)
 LOCAL = ("cg", "line-search", "l-bfgs")
@@ -29,7 +30,7 @@ def well_conditioned(w, y, z):
 @given(radii, points)
 @settings(max_examples=300)
 def test_nearest_angle_is_the_exact_global_minimum(w, y):
-    z, _ = ellipse.nearest_angle(w, y)
+    z, _ = nearest_angle(w, y)
     least, angles = oracles.nearest_angles(w, y[0])
     scale = np.abs(w).max() ** 2 + np.abs(y).max() ** 2
     assert 0 <= z[0] < 2 * np.pi
@@ -40,7 +41,7 @@ def test_nearest_angle_is_the_exact_global_minimum(w, y):
 
 @given(radii, points)
 def test_no_angle_of_a_fine_grid_is_better_than_the_nearest(w, y):
-    z, _ = ellipse.nearest_angle(w, y)
+    z, _ = nearest_angle(w, y)
     brute = ellipse.energy(Params(w), y, inference.grid(2000)).min()
     found = ellipse.energy(Params(w), y, z[:, None])[0, 0]
     assert found <= brute + 1e-13 * (np.abs(w).max() ** 2 + np.abs(y).max() ** 2)
@@ -52,7 +53,7 @@ def test_points_that_almost_touch_the_evolute_or_the_axes_have_their_angle_too(w
     cusp = (w[0] ** 2 - w[1] ** 2) / w
     tiny = np.concatenate([[0], np.logspace(-300, -1, 60)])
     y = np.concatenate([np.stack([cusp[0] * np.ones_like(tiny), tiny], 1), np.stack([tiny, cusp[1] + 0 * tiny], 1)])
-    z, n_iter = ellipse.nearest_angle(w, y)
+    z, n_iter = nearest_angle(w, y)
     assert n_iter <= 100
     least = np.array([oracles.nearest_angles(w, row)[0] for row in y])
     np.testing.assert_allclose(ellipse.energy(Params(w), y, z[:, None])[:, 0], least, rtol=1e-12, atol=1e-14)
@@ -78,20 +79,20 @@ def test_points_that_almost_touch_the_evolute_or_the_axes_have_their_angle_too(w
 def test_of_two_angles_that_tie_the_smaller_is_returned(w, y, z, zero):
     y = np.array([y]) + zero  # -0 + 0 = 0, but 0 + -0 = 0 as well: make the sign explicit
     y = np.where(y == 0, zero, y)
-    assert ellipse.nearest_angle(np.array(w), y)[0][0] == pytest.approx(z, abs=1e-12)
+    assert nearest_angle(np.array(w), y)[0][0] == pytest.approx(z, abs=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e-100, 1e100, 1e150])
 def test_the_angle_does_not_depend_on_the_unit(scale):
-    z, _ = ellipse.nearest_angle(UNTRAINED.w, LECTURE_SAMPLE)
-    scaled, _ = ellipse.nearest_angle(UNTRAINED.w * scale, LECTURE_SAMPLE * scale)
+    z, _ = nearest_angle(UNTRAINED.w, LECTURE_SAMPLE)
+    scaled, _ = nearest_angle(UNTRAINED.w * scale, LECTURE_SAMPLE * scale)
     np.testing.assert_allclose(scaled, z, rtol=1e-12)
 
 
 @given(arrays((4, 2), largest=10, smallest=1e-3), arrays((4, 2), largest=10, smallest=1e-3))
 def test_each_sample_can_have_its_own_ellipse(w, y):
-    together, _ = ellipse.nearest_angle(w, y)
-    alone = [ellipse.nearest_angle(w[n], y[n : n + 1])[0][0] for n in range(4)]
+    together, _ = nearest_angle(w, y)
+    alone = [nearest_angle(w[n], y[n : n + 1])[0][0] for n in range(4)]
     energies = [[oracles.ellipse_energy(w[n], y[n], z) for n, z in enumerate(angles)] for angles in (together, alone)]
     np.testing.assert_allclose(*energies, rtol=1e-10, atol=1e-10)
 

@@ -310,7 +310,7 @@ def test_a_changed_number_is_found_beyond_the_tolerance_and_only_there(draws):
     times = draws.draw(st.floats(1.1, 1e9) if far else st.floats(0, 0.9))
     changed.flat[index] += draws.draw(st.sampled_from([-1, 1])) * times * tolerance * scale
     if far:
-        with pytest.raises(AssertionError, match=f"^chapter/figure, {re.escape(key)}: differs by "):
+        with pytest.raises(AssertionError, match=rf"^chapter/figure, {re.escape(key)}: differs by "):
             compare(through_json(table), table | {key: changed}, tolerance)
     else:
         compare(through_json(table), table | {key: changed}, tolerance)
@@ -320,7 +320,7 @@ def test_a_changed_number_is_found_beyond_the_tolerance_and_only_there(draws):
 def test_a_changed_entry_of_a_long_array_is_found_and_named(array, k):
     recorded = through_json({"y": array})
     recorded["y"]["entries"][k] += 1e-3
-    with pytest.raises(AssertionError, match="^chapter/figure, y, entries: differs by "):
+    with pytest.raises(AssertionError, match=r"^chapter/figure, y, entries: differs by "):
         compare(recorded, {"y": array})
 
 
@@ -328,13 +328,13 @@ def test_a_changed_entry_of_a_long_array_is_found_and_named(array, k):
 def test_any_large_change_in_a_long_array_is_found(array, draws):
     changed = array.copy()
     changed[draws.draw(st.integers(0, array.size - 1))] += draws.draw(st.sampled_from([-10, 10]))
-    with pytest.raises(AssertionError, match="^chapter/figure, y, mean, std, min, max: differs by "):
+    with pytest.raises(AssertionError, match=r"^chapter/figure, y, mean, std, min, max: differs by "):
         compare(through_json({"y": array}), {"y": changed})
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_number_that_is_no_longer_finite_is_found(bad):
-    with pytest.raises(AssertionError, match="^chapter/figure, y: differs by "):
+    with pytest.raises(AssertionError, match=r"^chapter/figure, y: differs by "):
         compare({"y": [1.0, 2.0]}, {"y": np.array([1.0, bad])})
 
 
@@ -393,12 +393,12 @@ def test_a_script_sets_its_own_tolerance(tmp_path, script):
     script.compute = lambda rng, quick: {"y": np.ones(3), "source": "numbers"}
     pipeline.build("chapter/figure", tmp_path)
     script.compute = lambda rng, quick: {"y": np.full(3, 1.001), "source": "numbers"}
-    with pytest.raises(AssertionError, match="differs by 0.001"):
+    with pytest.raises(AssertionError, match=r"differs by 0\.001"):
         pipeline.check("chapter/figure", tmp_path)
     script.TOLERANCE = 0.01
     assert pipeline.check("chapter/figure", tmp_path) == "agrees"
     script.compute = lambda rng, quick: {"y": np.full(3, 1.02), "source": "numbers"}
-    with pytest.raises(AssertionError, match="differs by 0.02"):
+    with pytest.raises(AssertionError, match=r"differs by 0\.02"):
         pipeline.check("chapter/figure", tmp_path)
 
 

@@ -1,0 +1,176 @@
+"""What every model promises, in one table: a new model adds a line."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from ebm_np.data.ellipse import sample_horn
+from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.latent import ellipse, horn
+from ebm_np.sparse import sparse_coding
+
+RNG = np.random.default_rng(7)
+X, Y = sample_horn(RNG, 9)
+SPARSE = RNG.normal(size=(9, 6))
+HORN_G = horn.init(RNG, g_hidden=(5,))
+
+
+class Model(NamedTuple):
+    """Parameters, data (arrays whose rows are samples), and functions of (params, *data)."""
+
+    params: Any
+    data: tuple[Any, ...]
+    infer: Callable[..., Any]
+    per_sample: dict[str, Callable[..., Any]]
+    fit: Callable[..., Any]
+
+
+def _horn(params):
+    return Model(
+        params,
+        (X, Y),
+        horn.infer,
+        {
+            "F_inf": horn.free_energy,
+            "F_2": partial(horn.free_energy, beta=2.0),
+            "grad_y F_inf": horn.free_energy_grad_y,
+            "grad_y F_2": partial(horn.free_energy_grad_y, beta=2.0),
+        },
+        lambda params, x, y, rng: horn.fit(params, (x, y), rng, n_epochs=2, batch_size=4),
+    )
+
+
+MODELS = {
+    "ellipse": Model(
+        ellipse.UNTRAINED,
+        (ellipse.LECTURE_SAMPLE[:9],),
+        ellipse.infer,
+        {
+            "F_inf": ellipse.free_energy,
+            "F_2": partial(ellipse.free_energy, beta=2.0),
+            "grad_y F_inf": ellipse.free_energy_grad_y,
+            "grad_y F_2": partial(ellipse.free_energy_grad_y, beta=2.0),
+        },
+        lambda params, y, rng: ellipse.fit(params, y, rng, n_epochs=2, batch_size=4),
+    ),
+    "horn": _horn(horn.init(RNG)),
+    "horn with a network": _horn(HORN_G),
+    "sparse coding": Model(
+        sparse_coding.init(RNG, 6, 8),
+        (SPARSE,),
+        partial(sparse_coding.infer, lam=0.3, tol=1e-3),
+        {"F_inf": partial(sparse_coding.free_energy, lam=0.3, tol=1e-7, max_iter=5000)},
+        lambda params, y, rng: sparse_coding.fit(params, y, rng, lam=0.3, n_epochs=2, batch_size=4),
+    ),
+}
+EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+FUNCTIONS = [pytest.param(m, f, id=f"{name}, {k}") for name, m in MODELS.items() for k, f in m.per_sample.items()]
+EVERY_FUNCTION = pytest.mark.parametrize(("model", "function"), FUNCTIONS)
+
+
+def read_only(tree):
+    def freeze(a):
+        a = np.array(a)
+        a.flags.writeable = False
+        return a
+
+    return tree_map(freeze, tree)
+
+
+@EVERY_MODEL
+def test_arguments_are_never_written_to(model):
+    params, data = read_only(model.params), read_only(model.data)
+    model.infer(params, *data)
+    for function in model.per_sample.values():
+        function(params, *data)
+    model.fit(params, *data, np.random.default_rng(0))
+
+
+@EVERY_FUNCTION
+def test_float32_in_float32_out_and_float64_otherwise(model, function):
+    single = tree_map(lambda a: np.asarray(a, np.float32), (model.params, model.data))
+    assert function(single[0], *single[1]).dtype == np.float32
+    double = function(model.params, *model.data)
+    assert double.dtype == np.float64
+    np.testing.assert_allclose(function(single[0], *single[1]), double, rtol=1e-3, atol=1e-3 * np.abs(double).max())
+
+
+@EVERY_MODEL
+def test_training_and_inference_keep_float32(model):
+    params, data = tree_map(lambda a: np.asarray(a, np.float32), (model.params, model.data))
+    found = model.infer(params, *data)
+    fitted = model.fit(params, *data, np.random.default_rng(0))
+    assert {leaf.dtype for leaf in leaves((found.z, found.energy, found.trace, fitted.params))} == {np.dtype("f4")}
+
+
+@EVERY_FUNCTION
+def test_a_batch_is_its_rows_one_by_one(model, function):
+    together = function(model.params, *model.data)
+    alone = [function(model.params, *(a[n : n + 1] for a in model.data))[0] for n in range(9)]
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6 * np.abs(together).max())
+
+
+@EVERY_FUNCTION
+@pytest.mark.parametrize("view", ["Fortran", "strided", "reversed", "broadcast"])
+def test_the_layout_in_memory_does_not_matter(model, function, view):
+    data = model.data
+    if view == "Fortran":
+        looked_at = tuple(np.asfortranarray(a) for a in data)
+    elif view == "strided":
+        looked_at = tuple(np.repeat(a, 2, axis=0)[::2] for a in data)
+    elif view == "reversed":
+        looked_at = tuple(np.ascontiguousarray(a[::-1])[::-1] for a in data)
+    else:
+        looked_at = tuple(np.broadcast_to(a[:1], a.shape) for a in data)
+        data = tuple(np.repeat(a[:1], 9, axis=0) for a in data)
+    np.testing.assert_allclose(function(model.params, *looked_at), function(model.params, *data), rtol=1e-6, atol=1e-9)
+
+
+@EVERY_MODEL
+def test_results_have_a_row_a_sample(model):
+    found = model.infer(model.params, *model.data)
+    assert len(found.z) == len(found.energy) == len(found.converged) == found.trace.shape[1] == 9
+    assert found.converged.dtype == bool
+    assert isinstance(found.n_iter, int)
+
+
+@EVERY_MODEL
+def test_training_is_decided_by_the_seed(model):
+    one, same = (model.fit(model.params, *model.data, np.random.default_rng(3)) for _ in range(2))
+    for a, b in zip(leaves(one.params), leaves(same.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(one.history, same.history)
+    assert one.history.shape == (2,)
+
+
+@EVERY_MODEL
+def test_trained_parameters_have_the_structure_of_the_untrained(model):
+    fitted = model.fit(model.params, *model.data, np.random.default_rng(3)).params
+    assert type(fitted) is type(model.params)
+    assert [a.shape for a in leaves(fitted)] == [a.shape for a in leaves(model.params)]
+
+
+BAD = {
+    "NaN": lambda y: np.where(np.arange(y.size).reshape(y.shape) == 3, np.nan, y),
+    "infinity": lambda y: np.where(np.arange(y.size).reshape(y.shape) == 3, np.inf, y),
+    "empty": lambda y: y[:0],
+    "too wide": lambda y: np.hstack([y, y]),
+    "wrong rank": lambda y: y[0],
+    "a string": lambda y: "y",
+    "None": lambda y: None,
+    "objects": lambda y: y.astype(object),
+    "complex numbers": lambda y: y + 0j,
+}
+
+
+@EVERY_MODEL
+@pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
+def test_bad_data_is_refused_by_name(model, spoil):
+    *x, y = model.data
+    expected = r"^(x|y): expected" if spoil is BAD["empty"] else r"^y: expected"
+    for door in (model.infer, lambda *a: model.fit(*a, np.random.default_rng(0))):
+        with pytest.raises((ValueError, TypeError), match=expected):
+            door(model.params, *x, spoil(y))
