@@ -1,7 +1,5 @@
 """The page figures/README.md: each picture with its equation, its function and the test that proves it."""
 
-import inspect
-
 from scripts import pipeline
 
 HEAD = """# Figures
@@ -14,7 +12,7 @@ This page is written by `scripts/make_figures.py`.
 
 def title(name: str) -> str:
     """Return the first line of a script's docstring."""
-    return _docstring(name).splitlines()[0]
+    return (pipeline.docstring(name) or name).splitlines()[0]
 
 
 def page() -> str:
@@ -24,7 +22,9 @@ def page() -> str:
 
 def _entry(name: str) -> str:
     script = pipeline.load(name)
-    text = " ".join(_docstring(name).splitlines()[1:]).strip()
+    text = " ".join(pipeline.docstring(name).splitlines()[1:]).strip()
+    # a bar would end the cell, even inside code
+    cells = (f"`{cell}`".replace("|", "\\|") for cell in (script.EQUATION, script.FUNCTION, script.TEST))
     return f"""## {title(name)}
 
 ![{title(name)}]({name}.png)
@@ -33,9 +33,5 @@ def _entry(name: str) -> str:
 
 | notes | equation | function | test |
 |---|---|---|---|
-| {script.NOTE} | `{script.EQUATION}` | `{script.FUNCTION}` | `{script.TEST}` |
+| {script.NOTE} | {" | ".join(cells)} |
 """
-
-
-def _docstring(name: str) -> str:
-    return inspect.cleandoc(pipeline.load(name).__doc__ or name)

@@ -11,6 +11,7 @@ import argparse
 import logging
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -25,6 +27,9 @@ from scripts import gallery, pipeline
 
 Work = Callable[[str, Path, bool], str]
 """`pipeline.build` or `pipeline.check`: (name, folder, quick) -> a word on the outcome."""
+
+ENDED = threading.Event()
+"""Set when the process is terminated: an exit raised within a callback of a weak reference is ignored by Python."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,15 +41,14 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{name:32} {gallery.title(name)}")
         return
     _log_each_warning_once()
-    # so that a terminated run cleans up as an interrupted one does
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
     folder = options.out or (pipeline.FIGURES / "quick" if options.quick and not options.check else pipeline.FIGURES)
     work = pipeline.check if options.check else pipeline.build
     failed = _run(work, chosen, folder, options.quick, options.jobs)
-    if not options.check and folder == pipeline.FIGURES:
-        pipeline.write(folder / "README.md", gallery.page().encode())
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
+    if not options.check and folder == pipeline.FIGURES:
+        pipeline.write(folder / "README.md", gallery.page().encode())
 
 
 def _log_each_warning_once() -> None:
@@ -72,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
 
@@ -88,11 +92,19 @@ def _choose(wanted: list[str]) -> list[str]:
     return [name for name in known if name in chosen] if wanted else known
 
 
+def _end(*_: Any) -> None:
+    """Leave as an interrupted run does, cleaning up, when the process is terminated."""
+    ENDED.set()
+    sys.exit(143)
+
+
 def _run(work: Work, chosen: list[str], folder: Path, quick: bool, jobs: int) -> list[str]:
     """Do the work on each figure, going on past those that fail; return their names."""
     failed = []
     progress = tqdm(total=len(chosen), unit="figure", disable=None)
     for name, outcome in _outcomes(work, chosen, folder, quick, jobs):
+        if ENDED.is_set():
+            sys.exit(143)
         try:
             line = f"{name}: {outcome()}"
         except Exception as error:
@@ -112,10 +124,13 @@ def _outcomes(
         for name in chosen:
             yield name, partial(_timed, work, name, folder, quick)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
         futures = {pool.submit(_timed, work, name, folder, quick): name for name in chosen}
         for future in as_completed(futures):
             yield futures[future], future.result
+    finally:
+        pool.shutdown(cancel_futures=True)  # what an interrupted run has not begun it does not begin
 
 
 def _timed(work: Work, name: str, folder: Path, quick: bool) -> str:
@@ -127,7 +142,7 @@ def _timed(work: Work, name: str, folder: Path, quick: bool) -> str:
 def _words(error: Exception) -> str:
     """Say in one line what a user can mend; anything else is ours to mend and shows where it happened."""
     if isinstance(error, OSError | ValueError | AssertionError | FloatingPointError | ImportError):
-        return str(error)
+        return str(error) or type(error).__name__
     return "".join(traceback.format_exception(error))
 
 

@@ -3,6 +3,7 @@
 A figure is a module `scripts/<chapter>/<figure>.py` with
 
     a docstring                title in its first line, then what the figure teaches
+    ORDER                      its place in the book, a whole number
     NOTE                       where the notes show it, e.g. "15-1, figure 4"
     EQUATION, FUNCTION, TEST   what it draws, which function computes it, which test proves that function
     compute(rng, quick=False)  -> dict of arrays; "source" names the data; `quick` allows smaller sizes
@@ -12,13 +13,15 @@ and gives `figures/<chapter>/<figure>.png` and `.json`: the numbers of the full 
 against which `--check` compares. Long arrays are recorded by their statistics and a hundred of their entries.
 """
 
+import ast
 import contextlib
 import importlib
 import io
 import json
 import os
-import tempfile
-from collections.abc import Iterator
+import re
+import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +33,7 @@ from ebm_np.foundations.arrays import Array
 from scripts import style
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = ROOT / "figures"
+SCRIPTS, FIGURES = ROOT / "scripts", ROOT / "figures"
 LONGEST = 600
 """Arrays of more numbers than this are recorded by a summary."""
 TOLERANCE = 1e-6
@@ -38,10 +41,16 @@ TOLERANCE = 1e-6
 
 
 def names() -> list[str]:
-    """Return the names of all figures, "<chapter>/<figure>", in the order of the book."""
-    scripts = ROOT / "scripts"
-    found = [path.relative_to(scripts).with_suffix("").as_posix() for path in scripts.glob("*/*.py")]
-    return sorted(found, key=lambda name: (load(name).ORDER, name))
+    """Return the names of all figures, "<chapter>/<figure>", in the order of the book; imports none of them."""
+    found = [path.relative_to(SCRIPTS).with_suffix("").as_posix() for path in SCRIPTS.glob("*/*.py")]
+    return sorted(found, key=lambda name: (_order(name), name))
+
+
+def docstring(name: str) -> str:
+    """Return the docstring of a script, without importing it; nothing if it is not even Python."""
+    with contextlib.suppress(SyntaxError):
+        return ast.get_docstring(ast.parse(_text(name))) or ""
+    return ""
 
 
 def load(name: str) -> ModuleType:
@@ -61,9 +70,9 @@ def compute(name: str, quick: bool) -> dict[str, Any]:
 def build(name: str, folder: Path = FIGURES, quick: bool = False) -> str:
     """Compute, draw and write one figure; return what data it was made from."""
     data = compute(name, quick)
-    record = {"figure": name, "data": data["source"], "quick": quick, "numbers": numbers(data)}
+    record = {"figure": name, "quick": numbers(data if quick else compute(name, quick=True))}
     if not quick:
-        record["quick numbers"] = numbers(compute(name, quick=True))
+        record["full"] = numbers(data)
     write(folder / f"{name}.png", picture(load(name), data))
     write(folder / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
     return str(data["source"])
@@ -74,15 +83,23 @@ def check(name: str, folder: Path = FIGURES, quick: bool = False) -> str:
 
     Raises
     ------
+    ValueError
+        if there is no such record in the file, naming it.
     AssertionError
         naming the first number that differs.
     """
-    recorded = json.loads((folder / f"{name}.json").read_text())
-    data = compute(name, quick)
-    if recorded["data"] != data["source"]:
-        return f"not compared: recorded from {recorded['data']}, here {data['source']}"
-    tolerance = getattr(load(name), "TOLERANCE", TOLERANCE)
-    _compare(recorded["quick numbers" if quick else "numbers"], numbers(data), tolerance, name)
+    path = folder / f"{name}.json"
+    try:
+        recorded = json.loads(path.read_text())["quick" if quick else "full"]
+        source = recorded["source"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: expected the record of a {'quick' if quick else 'full'} figure, found none"
+        ) from error
+    computed = numbers(compute(name, quick))
+    if source != computed["source"]:
+        return f"not compared: recorded from {source}, here {computed['source']}"
+    _compare(recorded, computed, getattr(load(name), "TOLERANCE", TOLERANCE), name)
     return "agrees"
 
 
@@ -102,20 +119,12 @@ def numbers(data: dict[str, Any]) -> dict[str, Any]:
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: into a neighbour first, which then takes the name in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _neighbour(path) as part:
-        part.write_bytes(content)
-        part.chmod(0o644)
-        os.replace(part, path)
-
-
-@contextlib.contextmanager
-def _neighbour(path: Path) -> Iterator[Path]:
-    handle, part = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    os.close(handle)
+    part = path.with_name(f".partial-{path.name}-{os.getpid()}-{threading.get_ident()}")
     try:
-        yield Path(part)
+        part.write_bytes(content)
+        part.replace(path)
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def _summary(array: Array) -> Any:
@@ -137,21 +146,32 @@ def _rounded(array: Array) -> Any:
 
 
 def _compare(recorded: Any, computed: Any, tolerance: float, where: str) -> None:
-    if isinstance(recorded, dict):
+    if isinstance(recorded, dict) and isinstance(computed, dict):
         if recorded.keys() != computed.keys():
             raise AssertionError(f"{where}: recorded {sorted(recorded)}, computed {sorted(computed)}")
         for key, value in recorded.items():
             _compare(value, computed[key], tolerance, f"{where}, {key}")
-    elif isinstance(recorded, str):
+        return
+    if any(isinstance(value, str | dict) for value in (recorded, computed)):
         if recorded != computed:
             raise AssertionError(f"{where}: recorded {recorded!r}, computed {computed!r}")
-    else:
-        a, b = np.asarray(recorded, float), np.asarray(computed, float)
-        if a.shape != b.shape:
-            raise AssertionError(f"{where}: recorded shape {a.shape}, computed {b.shape}")
-        difference, scale = np.abs(a - b).max(initial=0), np.abs(a).max(initial=0)
-        if not difference <= tolerance * max(scale, 1e-6):
-            raise AssertionError(f"{where}: differs by {difference:.2g} (largest number {scale:.2g})")
+        return
+    a, b = np.asarray(recorded, float), np.asarray(computed, float)
+    if a.shape != b.shape:
+        raise AssertionError(f"{where}: recorded shape {a.shape}, computed {b.shape}")
+    difference, scale = np.abs(a - b).max(initial=0), np.abs(a).max(initial=0)
+    if not difference <= tolerance * max(scale, 1e-6):
+        raise AssertionError(f"{where}: differs by {difference:.2g} (largest number {scale:.2g})")
+
+
+def _order(name: str) -> int:
+    """Return the number that ORDER gives in the text of a script; those without one come last."""
+    found = re.search(r"^ORDER = (\d+)$", _text(name), re.MULTILINE)
+    return int(found[1]) if found else sys.maxsize
+
+
+def _text(name: str) -> str:
+    return (SCRIPTS / f"{name}.py").read_text(encoding="utf-8")
 
 
 def run_alone(file: str) -> None:

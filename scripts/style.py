@@ -63,4 +63,4 @@ def mosaic(images: Array, columns: int, pad: int = 1, fill: float = 0.0) -> Arra
     sheet = np.full((rows * columns, h + pad, w + pad), fill, images.dtype)
     sheet[:n, :h, :w] = images
     tiles = sheet.reshape(rows, columns, h + pad, w + pad).swapaxes(1, 2)
-    return tiles.reshape(rows * (h + pad), columns * (w + pad))[:-pad, :-pad]
+    return tiles.reshape(rows * (h + pad), columns * (w + pad))[: rows * (h + pad) - pad, : columns * (w + pad) - pad]

@@ -216,4 +216,5 @@ def test_single_precision_is_kept(activation, rng):
     output, inputs = mlp_forward(layers, x, activation)
     grads = mlp_vjp(layers, inputs, output, activation)
     taylor = mlp_taylor(layers, x, x, x, activation)
-    assert all(leaf.dtype == np.float32 for leaf in leaves((output, *inputs, grads, taylor)))
+    elementwise = tuple(function(x) for function in ACTIVATIONS[activation])
+    assert all(leaf.dtype == np.float32 for leaf in leaves((output, *inputs, grads, taylor, elementwise)))

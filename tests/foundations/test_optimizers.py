@@ -221,6 +221,11 @@ def test_a_memory_outside_of_zero_to_one_is_refused_by_name(maker, name, value):
         maker(rate=0.1, **{name: value})
 
 
+def test_one_is_too_much_of_a_memory_and_the_range_is_named():
+    with pytest.raises(ValueError, match=r"^mu: expected a number in \[0, 1\), got 1$"):
+        momentum(0.1, mu=1)
+
+
 @pytest.mark.parametrize("value", [0, -1e-8, np.nan])
 def test_an_eps_that_is_not_positive_is_refused_by_name(value):
     with pytest.raises(ValueError, match=r"^eps: expected a positive finite number"):

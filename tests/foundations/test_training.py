@@ -174,7 +174,7 @@ def test_the_callback_hears_of_each_epoch_from_one_with_its_mean_loss():
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_loss_that_is_not_finite_stops_training_and_the_epoch_is_named(bad, epoch):
     heard, losses = [], iter([0.0] * (epoch - 1) + [bad] + [0.0] * 9)
-    with pytest.raises(FloatingPointError, match=rf"^training diverged in epoch {epoch}: try a smaller rate"):
+    with pytest.raises(FloatingPointError, match=rf"^training diverged in epoch {epoch}: try a smaller rate$"):
         minimize(
             lambda params, batch: (next(losses), params),
             Params(np.zeros(1)),

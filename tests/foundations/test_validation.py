@@ -1,3 +1,4 @@
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ebm_np.foundations.validation import array, choice, count, floating, generator, non_negative, positive
+from ebm_np.foundations.validation import array, choice, count, generator, non_negative, positive
 
 # array: what it accepts
 
@@ -197,7 +198,7 @@ def test_the_least_count_is_one_by_default():
         count("n", 0)
 
 
-# choices, generators, types
+# choices and generators
 
 
 def test_a_choice_is_returned():
@@ -207,9 +208,8 @@ def test_a_choice_is_returned():
 
 @pytest.mark.parametrize("value", ["Grid", "gri", "", None, 3, ["grid"]])
 def test_another_choice_is_refused_and_the_options_are_listed_in_order(value):
-    with pytest.raises(ValueError, match=r"^method: expected one of 'grid', 'newton', got ") as caught:
+    with pytest.raises(ValueError, match=rf"^method: expected one of 'grid', 'newton', got {re.escape(repr(value))}$"):
         choice("method", value, ("newton", "grid"))
-    assert str(caught.value).endswith(repr(value))
 
 
 def test_part_of_a_name_is_no_choice_even_if_the_options_are_one_string():
@@ -226,9 +226,3 @@ def test_a_generator_is_returned_as_it_is():
 def test_only_a_generator_is_a_generator(value):
     with pytest.raises(TypeError, match=rf"^rng: expected a numpy.random.Generator, got {type(value).__name__}$"):
         generator("rng", value)
-
-
-@pytest.mark.parametrize("value", [None, int, "float16", "no such", np.complex128])
-def test_a_type_other_than_the_two_is_refused_by_name(value):
-    with pytest.raises(TypeError, match=r"^dtype: expected float32 or float64, got "):
-        floating("dtype", value)

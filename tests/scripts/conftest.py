@@ -1,5 +1,6 @@
 """A book of fake figures in a folder of its own, run by a copy of the real machinery."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -24,7 +25,8 @@ import numpy as np
 
 from scripts import pipeline, style
 
-ORDER, NOTE, EQUATION, FUNCTION, TEST = {order}, "15-1", "y = x", "numpy.sin", "tests/test_x.py::test_x"
+ORDER = {order}
+NOTE, EQUATION, FUNCTION, TEST = "15-1", "y = x", "numpy.sin", "tests/test_x.py::test_x"
 {constants}
 
 def compute(rng, quick=False):
@@ -64,16 +66,20 @@ class Book:
         settings = {"PYTHONPATH": os.pathsep.join(map(str, places)), "PYTHONWARNINGS": "error"}
         settings |= {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, f"scripts/{script}.py", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=self.root, env=os.environ | settings, text=True, **pipes)
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        return subprocess.Popen(command, cwd=self.root, env=os.environ | settings, **options)
 
     def run(self, *arguments, **options):
         """Return the exit status, and what stood on standard output and standard error."""
-        process = self.start(*arguments, **options)
+        return self.end(self.start(*arguments, **options))
+
+    def end(self, process):
+        """Wait until it ends, and let none of its workers outlive it."""
         try:
             out, err = process.communicate(timeout=60)
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         return process.returncode, out, err
 
     def files(self):

@@ -82,9 +82,8 @@ def test_a_figure_is_committed_with_its_numbers(name):
         picture.load()
     record = json.loads((pipeline.FIGURES / f"{name}.json").read_text())
     assert record["figure"] == name
-    assert not record["quick"]
-    assert record["data"]
-    assert record["numbers"].keys() == record["quick numbers"].keys()
+    assert record["full"].keys() == record["quick"].keys()
+    assert record["full"]["source"]
 
 
 def test_no_picture_outlives_its_script():
