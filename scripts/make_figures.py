@@ -44,11 +44,20 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _end)
     folder = options.out or (pipeline.FIGURES / "quick" if options.quick and not options.check else pipeline.FIGURES)
     work = pipeline.check if options.check else pipeline.build
-    failed = _run(work, chosen, folder, options.quick, options.jobs)
+    try:
+        failed = _run(work, chosen, folder, options.quick, options.jobs)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
     if not options.check and folder == pipeline.FIGURES:
         pipeline.write(folder / "README.md", gallery.page().encode())
+
+
+def run_alone(file: str) -> None:
+    """Build the one figure whose script `file` is, with the options of the command line; every script ends with it."""
+    main([f"{Path(file).resolve().parent.name}/{Path(file).stem}", *sys.argv[1:]])
 
 
 def _log_each_warning_once() -> None:

@@ -73,8 +73,10 @@ def build(name: str, folder: Path = FIGURES, quick: bool = False) -> str:
     record = {"figure": name, "quick": numbers(data if quick else compute(name, quick=True))}
     if not quick:
         record["full"] = numbers(data)
-    write(folder / f"{name}.png", picture(load(name), data))
+    drawn = picture(load(name), data)
+    # the numbers first: where a run is killed between the two, `--check` finds out
     write(folder / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
+    write(folder / f"{name}.png", drawn)
     return str(data["source"])
 
 
@@ -172,10 +174,3 @@ def _order(name: str) -> int:
 
 def _text(name: str) -> str:
     return (SCRIPTS / f"{name}.py").read_text(encoding="utf-8")
-
-
-def run_alone(file: str) -> None:
-    """Build the one figure whose script `file` is; every script ends with it."""
-    from scripts import make_figures
-
-    make_figures.main([f"{Path(file).resolve().parent.name}/{Path(file).stem}"])

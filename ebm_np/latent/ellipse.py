@@ -29,7 +29,6 @@ that z = 0 is the leftmost point and that z runs clockwise: that is so only as l
 untrained model.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,7 +196,7 @@ def fit(
     *,
     beta: float = np.inf,
     loss: losses.Loss | None = None,
-    contrast: Callable[[np.random.Generator, Array], Array] | None = None,
+    contrast: losses.Contrast | None = None,
     optimizer: Optimizer | None = None,
     n_epochs: int = 1,
     batch_size: int | None = 1,
@@ -231,20 +230,16 @@ def fit(
     y = validation.array("y", y, ("N", 2))
     validation.positive("beta", beta, infinite=True)
     validation.count("n_latents", n_latents)
-    chosen = losses.energy_loss() if loss is None else loss
-    draw = losses.contrast_drawer(chosen, contrast, rng)
-
-    def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
-        return losses.functional_and_grad(
-            chosen,
-            lambda y: free_energy(params, y, beta, n_latents),
-            lambda y, c: free_energy_grad_params(params, y, beta, c, n_latents),
-            y[batch],
-            draw(y[batch]),
-        )
-
+    objective = losses.objective(
+        loss,
+        contrast,
+        rng,
+        y,
+        lambda params, rows, y: free_energy(params, y, beta, n_latents),
+        lambda params, rows, y, c: free_energy_grad_params(params, y, beta, c, n_latents),
+    )
     return minimize(
-        loss_and_grad,
+        objective,
         params,
         len(y),
         optimizer=gradient_descent(0.3) if optimizer is None else optimizer,

@@ -28,7 +28,6 @@ With the residual r = y - f(x) * g(z), componentwise, and weights c_nk on the ta
 Source: notes 15-1 (data, question 2), lecture 15-2 (the network and zero-temperature training).
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,7 +189,7 @@ def fit(
     *,
     beta: float = np.inf,
     loss: losses.Loss | None = None,
-    contrast: Callable[[np.random.Generator, Array], Array] | None = None,
+    contrast: losses.Contrast | None = None,
     optimizer: Optimizer | None = None,
     n_epochs: int = 200,
     batch_size: int | None = 32,
@@ -205,20 +204,16 @@ def fit(
     validation.generator("rng", rng)
     validation.positive("beta", beta, infinite=True)
     validation.count("n_latents", n_latents)
-    chosen = losses.energy_loss() if loss is None else loss
-    draw = losses.contrast_drawer(chosen, contrast, rng)
-
-    def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
-        return losses.functional_and_grad(
-            chosen,
-            lambda y: free_energy(params, x[batch], y, beta, n_latents),
-            lambda y, c: free_energy_grad_params(params, x[batch], y, beta, c, n_latents),
-            y[batch],
-            draw(y[batch]),
-        )
-
+    objective = losses.objective(
+        loss,
+        contrast,
+        rng,
+        y,
+        lambda params, rows, y: free_energy(params, x[rows], y, beta, n_latents),
+        lambda params, rows, y, c: free_energy_grad_params(params, x[rows], y, beta, c, n_latents),
+    )
     return minimize(
-        loss_and_grad,
+        objective,
         params,
         len(y),
         optimizer=adam(1e-2) if optimizer is None else optimizer,

@@ -106,8 +106,49 @@ def _free_energies(
     return f, free_energy(y_hat)
 
 
+Contrast = Callable[[np.random.Generator, Array], Array]
+"""(rng, y) -> y-hat: draws the contrastive points of a loss that needs them."""
+
+
+def objective(
+    loss: Loss | None,
+    contrast: Contrast | None,
+    rng: np.random.Generator | None,
+    y: Array,
+    free_energy: Callable[[P, Array, Array], Array],
+    free_energy_grad_params: Callable[[P, Array, Array, Array], P],
+) -> Callable[[P, Array], tuple[float, P]]:
+    """Return (params, rows) -> L and dL/dparams over the samples y[rows], as `training.minimize` wants it.
+
+    Parameters
+    ----------
+    loss : the energy loss if None
+    contrast, rng : draw y-hat for a contrastive loss
+    free_energy : params, rows, y (n, d) -> F (n,); the rows are those of the inputs that belong to y
+    free_energy_grad_params : params, rows, y, weights c (n,) -> sum_n c_n dF(y_n)/dparams
+
+    Raises
+    ------
+    ValueError, TypeError
+        if the loss is contrastive and `contrast` or `rng` is missing.
+    """
+    chosen = energy_loss() if loss is None else loss
+    draw = contrast_drawer(chosen, contrast, rng)
+
+    def loss_and_grad(params: P, rows: Array) -> tuple[float, P]:
+        return functional_and_grad(
+            chosen,
+            lambda y: free_energy(params, rows, y),
+            lambda y, c: free_energy_grad_params(params, rows, y, c),
+            y[rows],
+            draw(y[rows]),
+        )
+
+    return loss_and_grad
+
+
 def contrast_drawer(
-    loss: Loss, contrast: Callable[[np.random.Generator, Array], Array] | None, rng: np.random.Generator | None
+    loss: Loss, contrast: Contrast | None, rng: np.random.Generator | None
 ) -> Callable[[Array], Array | None]:
     """Return y -> y-hat for a training loop: draws from `contrast` for a contrastive loss, None for any other.
 

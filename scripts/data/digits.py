@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.data import digits, mnist
 from ebm_np.foundations.arrays import Array
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 1
 NOTE = "08-2, examples"
@@ -56,4 +56,4 @@ def _class_means(kind: digits.Digits) -> Array:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ebm_np.data import letters
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 3
 NOTE = "blog 004, Hopfield networks"
@@ -33,4 +33,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

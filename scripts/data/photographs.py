@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.data import patches, photographs
 from ebm_np.foundations.arrays import Array
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 2
 NOTE = "08-2, examples (whitened natural patches)"
@@ -67,4 +67,4 @@ def _spectrum(image: Array) -> Array:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ebm_np.latent import ellipse
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 112
 NOTE = "15-2 (beyond 15-1); 08-3, training recap"
@@ -53,4 +53,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.latent import ellipse
 from ebm_np.latent.denoising import denoise
-from scripts import grids, pipeline, style
+from scripts import grids, make_figures, style
 
 ORDER = 115
 NOTE = "15-1, question 3"
@@ -54,4 +54,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from scripts import diagrams, pipeline, style
+from scripts import diagrams, make_figures, style
 
 ORDER = 103
 NOTE = "15-1, figure 3"
@@ -42,4 +42,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ebm_np.latent import ellipse
-from scripts import grids, pipeline, style
+from scripts import grids, make_figures, style
 
 ORDER = 109
 NOTE = "15-1, figure 9"
@@ -46,4 +46,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.latent import ellipse, inference
 from ebm_np.latent.free_energy import gibbs
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 114
 NOTE = "15-2 (beyond 15-1)"
@@ -55,4 +55,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ebm_np.data.ellipse import radii, sample_horn
 from ebm_np.foundations.optimizers import adam
 from ebm_np.latent import horn, inference
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 119
 NOTE = "15-2 (beyond 15-1)"
@@ -69,4 +69,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -14,7 +14,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import gradient_descent
 from ebm_np.latent import ellipse
 from ebm_np.latent.losses import energy_loss, hinge_loss, log_loss
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 117
 NOTE = "15-2; 08-3, loss functional"
@@ -69,4 +69,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

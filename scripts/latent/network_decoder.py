@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import adam
 from ebm_np.latent import horn
-from scripts import grids, pipeline, style
+from scripts import grids, make_figures, style
 
 ORDER = 120
 NOTE = "15-1, question 2"
@@ -69,4 +69,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ebm_np.latent import ellipse
-from scripts import grids, pipeline, style
+from scripts import grids, make_figures, style
 
 ORDER = 108
 NOTE = "15-1, figure 8"
@@ -46,4 +46,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.foundations.optimizers import gradient_descent
 from ebm_np.latent import ellipse
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 116
 NOTE = "15-2 (beyond 15-1)"
@@ -62,4 +62,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

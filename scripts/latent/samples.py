@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ebm_np.latent import ellipse, inference
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 102
 NOTE = "15-1, figure 2"
@@ -40,4 +40,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

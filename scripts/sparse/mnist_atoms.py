@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ebm_np.data import mnist
 from ebm_np.foundations.optimizers import gradient_descent
 from ebm_np.sparse import sparse_coding
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = 201
 NOTE = "08-2, figure 5"
@@ -63,4 +63,4 @@ def draw(data: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)

@@ -23,7 +23,7 @@ import time
 
 import numpy as np
 
-from scripts import pipeline, style
+from scripts import make_figures, style
 
 ORDER = {order}
 NOTE, EQUATION, FUNCTION, TEST = "15-1", "y = x", "numpy.sin", "tests/test_x.py::test_x"
@@ -41,7 +41,7 @@ def draw(data):
 
 
 if __name__ == "__main__":
-    pipeline.run_alone(__file__)
+    make_figures.run_alone(__file__)
 '''
 
 

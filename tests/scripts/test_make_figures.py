@@ -75,6 +75,13 @@ def test_a_list_imports_no_figure_and_writes_nothing(book):
     assert book.files() == before
 
 
+def test_a_list_names_even_a_script_that_is_no_python(book):
+    book.add("one/a")
+    book.add("one/b", constants="def")
+    status, out, _ = book.run("--list")
+    assert (status, [line.split()[0] for line in out.splitlines()]) == (0, ["one/a", "one/b"])
+
+
 def test_a_list_needs_no_window_and_no_other_module_of_the_scripts(book):
     book.add("chapter/figure")
     (book.root / "scripts" / "unasked.py").write_text("raise SystemExit('imported')")
@@ -318,3 +325,24 @@ def test_numbers_from_other_data_are_not_compared_and_that_is_no_failure(run, tm
     status, _, err = run("--check", "latent/samples", "--out", tmp_path)
     assert status == 0
     assert "not compared: recorded from 24 raindrops, here the 24 samples of lecture 15-1" in err
+
+
+# A script alone
+
+
+def test_a_script_alone_takes_the_options_of_the_command_line(book):
+    book.add("one/a")
+    status, _, err = book.run("--quick", "--out", book.root / "elsewhere", script="one/a")
+    assert status == 0, err
+    assert (book.root / "elsewhere/one/a.png").exists()
+    assert not book.figures.exists()
+
+
+def test_an_interrupted_run_says_so_in_one_line(run, monkeypatch):
+    def interrupt(name, folder, quick):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "build", interrupt)
+    status, _, err = run("latent/samples")
+    assert status == 130
+    assert err.splitlines()[-1] == "interrupted"

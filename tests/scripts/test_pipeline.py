@@ -113,6 +113,25 @@ def run_script(text, *arguments):
     return done.stdout
 
 
+FORKED = """
+import os, sys
+from pathlib import Path
+from scripts import pipeline
+
+path, child = Path(sys.argv[1]), os.fork()
+for _ in range(300):
+    pipeline.write(path, bytes([child != 0]) * 100_000)
+    assert path.read_bytes() in (bytes(100_000), b"\\1" * 100_000)
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_forked_writers_do_not_share_what_is_half_written(tmp_path):
+    run_script(FORKED, tmp_path / "file")
+    assert os.listdir(tmp_path) == ["file"]
+
+
 TERMINATED = """
 import os, signal, sys
 from itertools import count
@@ -216,7 +235,7 @@ print(*(path.name for path in folder.glob("*/.*")), end="")
 
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
 def test_a_run_killed_at_any_moment_leaves_whole_files(tmp_path, number):
-    left = run_script(KILLED, tmp_path, number, 60)
+    left = run_script(KILLED, tmp_path, number, 40)
     assert number == "SIGKILL" or left == ""
     assert sorted(path.name for path in tmp_path.glob("latent/[!.]*")) == ["samples.json", "samples.png"]
 
