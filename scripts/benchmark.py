@@ -118,7 +118,7 @@ def table(rows: list[Row]) -> str:
         f"{'comparison':12} {'task':40} {'peer':38} {'ours':>10} {'peer':>10} {'ratio (range)':>32} {'threads':>8}"
     ]
     for r in rows:
-        ratio = f"1/{1 / r.ratio:,.0f} (1/{1 / r.highest:,.0f} .. 1/{1 / r.lowest:,.0f})"
+        ratio = f"{_fraction(r.ratio)} ({_fraction(r.lowest)} .. {_fraction(r.highest)})"
         ours, theirs = (f"{1e3 * s:.3f} ms" for s in (r.ours, r.theirs))
         lines.append(f"{r.comparison:12} {r.task:40} {r.peer:38} {ours:>10} {theirs:>10} {ratio:>32} {r.threads:>8}")
     return "\n".join(lines)
@@ -139,6 +139,10 @@ def main(arguments: list[str] | None = None) -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
     rows = [measure(name, case) for name in options.names or COMPARISONS for case in COMPARISONS[name]()]
     print(json.dumps([row._asdict() for row in rows], indent=1) if options.json else table(rows))
+
+
+def _fraction(ratio: float) -> str:
+    return f"1/{1 / ratio:,.0f}" if ratio < 0.1 else f"{ratio:.2f}"
 
 
 def _seconds(run: Callable[[], Any]) -> float:

@@ -35,11 +35,14 @@ def radii(x: Array, alpha: float = 1.5, beta: float = 2.0) -> Array:
 
 def sample_ellipse(rng: np.random.Generator, n: int, x: float = 0.0, noise: float = NOISE, dtype: Any = float) -> Array:
     """Return n samples y (n, 2) of equation (1) at one input x."""
-    return _sample(rng, np.full(validation.count("n", n), x), noise).astype(dtype)
+    return _sample(rng, np.full(validation.count("n", n), validation.non_negative("x", x)), noise).astype(
+        validation.floating("dtype", dtype)
+    )
 
 
 def sample_horn(rng: np.random.Generator, n: int, noise: float = NOISE, dtype: Any = float) -> tuple[Array, Array]:
     """Return n inputs x (n, 1), uniform in [0, 1), and their observations y (n, 2)."""
+    dtype = validation.floating("dtype", dtype)
     x = validation.generator("rng", rng).uniform(size=validation.count("n", n))
     return x[:, None].astype(dtype), _sample(rng, x, noise).astype(dtype)
 

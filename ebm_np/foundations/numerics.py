@@ -11,13 +11,13 @@ from ebm_np.foundations.arrays import Array
 def softplus(a: Array) -> Array:
     r"""Return log(1 + exp(a)), elementwise, without overflow; its derivative is `sigmoid`.
 
-    For a > 0 the large part is taken out, log(1 + e^a) = a + log(1 + e^-a), so that only e^-|a| is ever computed.
+    For a > 0 the large part is taken out, log(1 + e^a) = a + log(1 + e^-a), so that only e^-|a| is ever computed; and
+    -|a| is written min(a, -a), which complex arguments understand.
 
     >>> softplus(np.array([-1000.0, 0.0, 1000.0])).round(6).tolist()
     [0.0, 0.693147, 1000.0]
     """
-    positive = np.maximum(a, 0)
-    return positive + np.log1p(np.exp(a - 2 * positive))
+    return np.maximum(a, 0) + np.log1p(np.exp(np.minimum(a, -a)))
 
 
 def sigmoid(a: Array) -> Array:
@@ -26,5 +26,4 @@ def sigmoid(a: Array) -> Array:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
     [0.0, 0.5, 1.0]
     """
-    positive = np.maximum(a, 0)
-    return np.exp(a - positive) / (1 + np.exp(a - 2 * positive))
+    return np.exp(np.minimum(a, 0)) / (1 + np.exp(np.minimum(a, -a)))

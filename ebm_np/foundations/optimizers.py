@@ -28,14 +28,14 @@ class Optimizer(NamedTuple):
 
 def gradient_descent(rate: float) -> Optimizer:
     """Return theta <- theta - rate g; it has no state."""
-    positive("rate", rate)
+    rate = positive("rate", rate)
     return Optimizer(lambda params: (), lambda params, grads, state: (_descend(params, grads, rate), state))
 
 
 def momentum(rate: float, mu: float = 0.9) -> Optimizer:
     """Return gradient descent with a velocity that remembers 1 / (1 - mu) steps."""
-    positive("rate", rate)
-    _fraction("mu", mu)
+    rate = positive("rate", rate)
+    mu = _fraction("mu", mu)
 
     def step(params: Any, grads: Any, velocity: Any) -> tuple[Any, Any]:
         velocity = tree_map(lambda m, g: mu * m + g, velocity, grads)
@@ -54,10 +54,8 @@ class AdamState(NamedTuple):
 
 def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """Return Adam: steps of about `rate` in every coordinate, whatever the gradient's scale."""
-    positive("rate", rate)
-    _fraction("b1", b1)
-    _fraction("b2", b2)
-    positive("eps", eps)
+    rate = positive("rate", rate)
+    b1, b2, eps = _fraction("b1", b1), _fraction("b2", b2), positive("eps", eps)
 
     def step(params: Any, grads: Any, state: AdamState) -> tuple[Any, AdamState]:
         t = state.t + 1
@@ -73,6 +71,8 @@ def _descend(params: Any, direction: Any, rate: float) -> Any:
     return tree_map(lambda p, d: p - rate * d, params, direction)
 
 
-def _fraction(name: str, value: float) -> None:
-    if not non_negative(name, value) < 1:
+def _fraction(name: str, value: float) -> float:
+    number = non_negative(name, value)
+    if not number < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+    return number

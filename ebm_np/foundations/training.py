@@ -15,7 +15,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import Optimizer
 from ebm_np.foundations.parameters import leaves
 from ebm_np.foundations.results import Fit
-from ebm_np.foundations.validation import count
+from ebm_np.foundations.validation import count, generator
 
 P = TypeVar("P")
 
@@ -58,14 +58,23 @@ def minimize(
     count("n_epochs", n_epochs)
     if batch_size is not None:
         count("batch_size", batch_size)
+    count("n", n)
+    if rng is not None:
+        generator("rng", rng)
     state, history = optimizer.init(params), np.zeros(n_epochs)
     for epoch in range(n_epochs):
         for batch in batches(n, batch_size, rng):
-            loss, grads = loss_and_grad(params, batch)
-            params, state = optimizer.step(params, grads, state)
+            with np.errstate(over="ignore", invalid="ignore"):  # the error below is the one message
+                loss, grads = loss_and_grad(params, batch)
+                params, state = optimizer.step(params, grads, state)
+            if not (np.isfinite(loss) and all(map(_is_sound, leaves(params)))):
+                raise FloatingPointError(f"training diverged in epoch {epoch + 1}: try a smaller rate")
             history[epoch] += loss * len(batch) / n
-        if not np.isfinite(history[epoch]) or not all(np.isfinite(leaf).all() for leaf in leaves(params)):
-            raise FloatingPointError(f"training diverged in epoch {epoch + 1}: try a smaller rate")
         if callback is not None:
             callback(epoch + 1, float(history[epoch]))
     return Fit(params, history)
+
+
+def _is_sound(leaf: Array) -> bool:
+    """Say whether sums of squares of these numbers are finite; False for NaN."""
+    return bool(np.abs(leaf).max(initial=0) < 1e-3 * np.sqrt(np.finfo(leaf.dtype).max))

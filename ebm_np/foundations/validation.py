@@ -19,8 +19,12 @@ Shape = tuple[int | str, ...]
 """An expected shape: a number is a length, a string is the name of a free one, e.g. ``("N", 2)``."""
 
 
-def array(name: str, value: Any, shape: Shape, *, finite: bool = True, empty: bool = False) -> Array:
+def array(
+    name: str, value: Any, shape: Shape, *, finite: bool = True, empty: bool = False, analytic: bool = False
+) -> Array:
     """Return `value` as a real floating array of the expected shape: float32 stays, everything else becomes float64.
+
+    With `analytic` complex numbers pass too, so that gradients can be checked through this door by the complex step.
 
     Raises
     ------
@@ -33,7 +37,7 @@ def array(name: str, value: Any, shape: Shape, *, finite: bool = True, empty: bo
         numbers = np.asarray(value)
     except ValueError as error:  # rows of unequal length
         raise ValueError(f"{name}: expected {_words(shape)}, got rows of unequal length") from error
-    if numbers.dtype.kind not in "fiub":
+    if numbers.dtype.kind not in ("fiubc" if analytic else "fiub"):
         got = type(value).__name__ if numbers.ndim == 0 else f"an array of {numbers.dtype}"
         raise TypeError(f"{name}: expected real numbers, got {got}")
     if numbers.ndim != len(shape) or any(
@@ -42,10 +46,25 @@ def array(name: str, value: Any, shape: Shape, *, finite: bool = True, empty: bo
         raise ValueError(f"{name}: expected {_words(shape)}, got shape {numbers.shape}")
     if numbers.size == 0 and not empty:
         raise ValueError(f"{name}: expected at least one number, got an empty array of shape {numbers.shape}")
-    if numbers.dtype != np.float32:
+    if numbers.dtype != np.float32 and numbers.dtype.kind != "c":
         numbers = numbers.astype(np.float64, copy=False)
     if finite and not np.isfinite(numbers).all():
         raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    return numbers
+
+
+def squarable(name: str, value: Any, shape: Shape, *, analytic: bool = False) -> Array:
+    """Return `value` as `array` does, if sums of its squares stay finite: energies are squares.
+
+    Raises
+    ------
+    TypeError, ValueError
+        as `array` does, and `ValueError` for numbers beyond a thousandth of the square root of the largest.
+    """
+    numbers = array(name, value, shape, analytic=analytic)
+    largest, bound = np.abs(numbers).max(), 1e-3 * np.sqrt(np.finfo(numbers.dtype).max)
+    if largest > bound:
+        raise ValueError(f"{name}: expected numbers up to {bound:.0e}, whose squares are finite, got {largest:.3g}")
     return numbers
 
 

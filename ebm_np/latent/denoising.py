@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.validation import count, positive
+from ebm_np.foundations.validation import array, count, positive
 
 
 def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: float = 0.05, n_steps: int = 100) -> Array:
@@ -29,9 +29,9 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
     FloatingPointError
         if the descent diverges: the rate is too large for the curvature of F.
     """
-    positive("rate", rate)
+    rate = positive("rate", rate)
     count("n_steps", n_steps)
-    path = [np.asarray(y)]
+    path = [array("y", y, ("N", "d"))]
     for _ in range(n_steps):
         path.append(path[-1] - rate * free_energy_grad_y(path[-1]))
         if not np.isfinite(path[-1]).all():

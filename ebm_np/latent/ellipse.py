@@ -10,8 +10,8 @@ r"""The ellipse: the smallest latent-variable energy-based model, and the whole 
     symbol      name                 shape            meaning
     y           y                    (N, 2)           observations, rows are samples
     z           z                    (K,) or (N, K)   latent angles, in radians: a grid for all, or K for each sample
-    w           Params.w             (2,)             radii of the ellipse (a sign only changes where z starts)
-    E           energy               (N, K)           squared distance; its unit is that of y squared
+    w           Params.w             (2,)             radii of the ellipse (a sign changes where z starts, which way it
+    runs) E           energy               (N, K)           squared distance; its unit is that of y squared
     F           free_energy          (N,)             depends on y alone
 
 Derivation
@@ -70,14 +70,14 @@ LECTURE_SAMPLE = _constant(
 """The lecture's 24 samples of an ellipse of radii (2, 1.5); numbered from 1 there: y(23) is ``LECTURE_SAMPLE[22]``."""
 
 N_LATENTS = 96
-"""Latents on the grid, twice the lecture's 48. For radii (2, 1.5), F_beta is then exact to rounding up to beta = 10, to
-1e-13 at beta = 20 and to 5e-5 at beta = 100; with 48 to 1e-7, 5e-5 and 4e-3."""
+"""Latents on the grid, twice the lecture's 48. For radii (2, 1.5) and y in [-3, 3] x [-2, 2], F_beta is then exact to
+rounding at beta = 10, to 5e-10 at 20 and to 4e-4 at 100; with 48 latents to 1e-5, 8e-4 and 1e-2."""
 
 
 def init(rng: np.random.Generator, dtype: Any = np.float64) -> Params:
     """Return w ~ N(0, I)."""
     validation.generator("rng", rng)
-    return Params(w=rng.normal(size=2).astype(dtype))
+    return Params(w=rng.normal(size=2).astype(validation.floating("dtype", dtype)))
 
 
 def decode(params: Params, z: Array) -> Array:
@@ -134,15 +134,14 @@ def infer(params: Params, y: Array, *, method: str = "secular", z0: float | Arra
     ValueError, TypeError
         if an argument has the wrong shape or type, holds NaN or infinity, or if the method is unknown.
     """
-    w, y = validation.array("params.w", params.w, (2,)), validation.array("y", y, ("N", 2))
+    params, y = _validated(params, y)
     validation.choice("method", method, METHODS)
-    params = Params(w)
     if method == "secular":
-        z, n_iter = nearest_angle(w, y)
+        z, n_iter, converged = nearest_angle(params.w, y)
         e = energy(params, y, z[:, None])[:, 0]
-        return Inference(z, e, n_iter, np.ones(len(y), bool), np.empty((0, len(y)), z.dtype))
+        return Inference(z, e, n_iter, converged, np.empty((0, len(y)), z.dtype))
     starts = validation.array("z0", np.full(len(y), z0) if np.ndim(z0) == 0 else z0, (len(y),))
-    return inference.METHODS[method](landscape(params, y), starts.astype(np.result_type(w, y)))
+    return inference.METHODS[method](landscape(params, y), starts.astype(np.result_type(params.w, y)))
 
 
 METHODS = ("secular", *inference.METHODS)
@@ -171,11 +170,13 @@ def free_energy(params: Params, y: Array, beta: float = np.inf, n_latents: int =
     """
     if np.isinf(validation.positive("beta", beta, infinite=True)):
         return infer(params, y).energy
-    return softmin(energy(params, y, _grid(n_latents, y)), beta)
+    params, y = _validated(params, y, analytic=True)
+    return softmin(energy(params, y, inference.latents(n_latents, y)), beta)
 
 
 def free_energy_grad_y(params: Params, y: Array, beta: float = np.inf, n_latents: int = N_LATENTS) -> Array:
     """Return grad_y F_beta = 2 (y - E_{p(z|y)} g(z)), derivations 3 and 4: (N, 2) -> (N, 2)."""
+    params, y = _validated(params, y)
     z, p = _posterior(params, y, beta, n_latents)
     return 2 * (y - (p[..., None] * decode(params, z)).sum(axis=1))
 
@@ -184,8 +185,9 @@ def free_energy_grad_params(
     params: Params, y: Array, beta: float = np.inf, weights: Array | None = None, n_latents: int = N_LATENTS
 ) -> Params:
     """Return d/dw of sum_n weights_n F_beta(y_n); without weights, of the mean over samples."""
+    params, y = _validated(params, y)
     z, p = _posterior(params, y, beta, n_latents)
-    c = np.full(len(y), 1 / len(y), p.dtype) if weights is None else weights
+    c = np.full(len(y), 1 / len(y), p.dtype) if weights is None else validation.array("weights", weights, (len(y),))
     return energy_grad_params(params, y, z, c[:, None] * p)
 
 
@@ -226,8 +228,7 @@ def fit(
     FloatingPointError
         if training diverges.
     """
-    params = Params(w=validation.array("params.w", params.w, (2,)))
-    y = validation.array("y", y, ("N", 2))
+    params, y = _validated(params, y)
     validation.positive("beta", beta, infinite=True)
     validation.count("n_latents", n_latents)
     objective = losses.objective(
@@ -256,8 +257,9 @@ def _residuals(params: Params, y: Array, z: Array) -> tuple[Array, Array]:
     return y[:, :1] - w1 * np.cos(z), y[:, 1:] - w2 * np.sin(z)
 
 
-def _grid(n_latents: int, y: Array) -> Array:
-    return inference.grid(validation.count("n_latents", n_latents), np.result_type(y, np.float32))
+def _validated(params: Params, y: Array, analytic: bool = False) -> tuple[Params, Array]:
+    w = validation.squarable("params.w", params.w, (2,), analytic=analytic)
+    return Params(w), validation.squarable("y", y, ("N", 2), analytic=analytic)
 
 
 def _posterior(params: Params, y: Array, beta: float, n_latents: int) -> tuple[Array, Array]:
@@ -265,5 +267,5 @@ def _posterior(params: Params, y: Array, beta: float, n_latents: int) -> tuple[A
     if np.isinf(validation.positive("beta", beta, infinite=True)):
         z = infer(params, y).z[:, None]
         return z, np.ones_like(z)
-    z = _grid(n_latents, y)
+    z = inference.latents(n_latents, y)
     return z, gibbs(energy(params, y, z), beta)

@@ -46,12 +46,17 @@ def softmin(energy: Array, beta: float, axis: int = -1) -> Array:
     >>> round(softmin(np.array([0.0, 1.0, 2.0]), beta=1e-9).item(), 6)
     1.0
     """
-    positive("beta", beta, infinite=True)
+    energy, beta = np.asarray(energy), positive("beta", beta, infinite=True)
+    range_of_type = np.finfo(energy.dtype if energy.dtype.kind in "fc" else float)
+    if beta > float(range_of_type.max):
+        return energy.min(axis=axis)
+    if beta < float(range_of_type.tiny):
+        return energy.mean(axis=axis)
     least = energy.min(axis=axis, keepdims=True)
-    if np.isinf(beta):
-        return least.squeeze(axis)
-    mean = np.expm1(-beta * (energy - least)).mean(axis=axis)
-    return least.squeeze(axis) - np.log1p(mean) / beta
+    above = energy - np.where(np.isfinite(least), least, 0)
+    with np.errstate(over="ignore", divide="ignore"):  # exp(-inf) = 0, and where all is forbidden -log 0 = inf
+        mean = np.expm1(-beta * above).mean(axis=axis)
+        return least.squeeze(axis) - np.log1p(mean) / beta
 
 
 def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
@@ -60,9 +65,17 @@ def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
     >>> gibbs(np.array([1.0, 0.0, 0.0]), beta=np.inf).tolist()
     [0.0, 0.5, 0.5]
 
-    Shapes, units and errors as in `softmin`.
+    Shapes, units and errors as in `softmin`; besides, a row in which every latent is forbidden has no weights and is
+    refused with a `ValueError`.
     """
-    positive("beta", beta, infinite=True)
-    above = energy - energy.min(axis=axis, keepdims=True)
-    weights = (above == 0).astype(energy.dtype) if np.isinf(beta) else np.exp(-beta * above)
+    energy, beta = np.asarray(energy), positive("beta", beta, infinite=True)
+    least = energy.min(axis=axis, keepdims=True)
+    if not np.isfinite(least).all():
+        raise ValueError("energy: expected a latent of finite energy in each row, got none or NaN")
+    above = energy - least
+    if beta > float(np.finfo(above.dtype if above.dtype.kind in "fc" else float).max):
+        weights = (above == 0).astype(np.result_type(above, np.float32))
+    else:
+        with np.errstate(over="ignore"):
+            weights = np.exp(-beta * above)
     return weights / weights.sum(axis=axis, keepdims=True)

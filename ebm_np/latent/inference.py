@@ -19,11 +19,13 @@ Source: notes 15-1, "Energy and free energy for two training samples", figures 5
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize
 
+from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.results import Inference
 
@@ -43,6 +45,31 @@ def grid(n: int, dtype: Any = np.float64) -> Array:
     return (np.arange(n) * (TURN / n)).astype(dtype)
 
 
+def latents(n_latents: int, like: Array) -> Array:
+    """Return `n_latents` angles on the grid, in the precision of `like`; errors name the argument."""
+    return grid(validation.count("n_latents", n_latents), np.result_type(like, np.float32))
+
+
+Method = Callable[..., Inference]
+
+
+def _scale_free(method: Method) -> Method:
+    """Show a method each sample's energy in units of its own range: tolerances then mean the same in all units."""
+
+    @wraps(method)
+    def scaled(landscape: Landscape, z0: Array, **options: int) -> Inference:
+        rows = np.arange(len(z0))
+        table = landscape.value(rows, grid(48, z0.dtype))
+        unit = np.ptp(table, axis=1)[:, None]
+        unit[unit == 0] = 1
+        parts = [lambda rows, z, part=part: part(rows, z) / unit[rows] for part in landscape]
+        found = method(Landscape(*parts), z0, **options)
+        return found._replace(energy=landscape.value(rows, found.z[:, None])[:, 0])
+
+    return scaled
+
+
+@_scale_free
 def exhaustive(landscape: Landscape, z0: Array, n_grid: int = 48, n_zooms: int = 7) -> Inference:
     """Return the best of `n_grid` latents, looked at more closely `n_zooms` times."""
     rows, z, half_width = np.arange(len(z0)), np.zeros_like(z0), np.pi
@@ -53,16 +80,19 @@ def exhaustive(landscape: Landscape, z0: Array, n_grid: int = 48, n_zooms: int =
     return _finish(landscape, z, n_zooms + 1)
 
 
+@_scale_free
 def conjugate_gradient(landscape: Landscape, z0: Array) -> Inference:
     """Return where nonlinear conjugate gradient lands from z0 (N,), with its path."""
-    return _descend(landscape, z0, "CG")
+    return _descend(landscape, z0, "CG", {"gtol": 1e-6})
 
 
+@_scale_free
 def l_bfgs(landscape: Landscape, z0: Array) -> Inference:
     """Return where L-BFGS lands from z0 (N,), with its path."""
-    return _descend(landscape, z0, "L-BFGS-B")
+    return _descend(landscape, z0, "L-BFGS-B", {"gtol": 1e-6, "ftol": 1e-14})
 
 
+@_scale_free
 def line_search(landscape: Landscape, z0: Array) -> Inference:
     """Return where a bracketing search downhill from z0 (N,) and Brent's method land."""
     results = []
@@ -74,6 +104,7 @@ def line_search(landscape: Landscape, z0: Array) -> Inference:
     return _finish(landscape, z, max(result.nit for result in results))
 
 
+@_scale_free
 def newton(landscape: Landscape, z0: Array, n_grid: int = 48, max_iter: int = 60) -> Inference:
     """Return the lowest minimum: a grid shows the wells, Newton goes to the bottom of each, the lowest one is taken.
 
@@ -98,7 +129,7 @@ def newton(landscape: Landscape, z0: Array, n_grid: int = 48, max_iter: int = 60
     return _finish(landscape, _lowest(landscape, rows, z, len(z0)), n_iter)
 
 
-METHODS: dict[str, Callable[[Landscape, Array], Inference]] = {
+METHODS: dict[str, Method] = {
     "exhaustive": exhaustive,
     "cg": conjugate_gradient,
     "line-search": line_search,
@@ -127,14 +158,14 @@ def _one_sample(landscape: Landscape, n: int) -> tuple[Callable[[Any], float], C
     return value, slope
 
 
-def _descend(landscape: Landscape, z0: Array, method: str) -> Inference:
-    paths = [_path(landscape, n, start, method) for n, start in enumerate(z0.astype(float))]
+def _descend(landscape: Landscape, z0: Array, method: str, options: dict[str, float]) -> Inference:
+    paths = [_path(landscape, n, start, method, options) for n, start in enumerate(z0.astype(float))]
     longest = max(map(len, paths))
     trace = np.array([path + path[-1:] * (longest - len(path)) for path in paths], z0.dtype).T
     return _finish(landscape, trace[-1], longest - 1, trace)
 
 
-def _path(landscape: Landscape, n: int, start: float, method: str) -> list[float]:
+def _path(landscape: Landscape, n: int, start: float, method: str, options: dict[str, float]) -> list[float]:
     """Return the iterates for one sample."""
     value, slope = _one_sample(landscape, n)
     path = [start]
@@ -143,7 +174,7 @@ def _path(landscape: Landscape, n: int, start: float, method: str) -> list[float
         path.append(z.item())
 
     # SciPy's line searches give up where a slope of 1e-10 is asked for: the last digits are left to the polish
-    optimize.minimize(value, start, jac=slope, method=method, callback=keep, tol=1e-6)
+    optimize.minimize(value, start, jac=slope, method=method, callback=keep, options=options)
     return path
 
 
@@ -165,7 +196,7 @@ def _finish(landscape: Landscape, z: Array, n_iter: int, trace: Array | None = N
         z=z,
         energy=landscape.value(rows, z[:, None])[:, 0],
         n_iter=n_iter,
-        converged=np.abs(slope) <= tolerance,
+        converged=(np.abs(slope) <= tolerance) & (curvature >= -tolerance),
         trace=np.empty((0, len(z)), z.dtype) if trace is None else trace,
     )
 

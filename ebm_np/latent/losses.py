@@ -43,7 +43,7 @@ def energy_loss() -> Loss:
 
 def hinge_loss(margin: float = 1.0) -> Loss:
     """Return l = [margin - (F(y^) - F(y))]+; the margin is an energy, > 0."""
-    positive("margin", margin)
+    margin = positive("margin", margin)
 
     def slopes(f: Array, f_hat: Array) -> tuple[Array, Array]:
         active = (margin - (f_hat - f) > 0).astype(f.dtype)

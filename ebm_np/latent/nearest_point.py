@@ -26,8 +26,8 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.latent import inference
 
 
-def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
-    """Return the angles of the points (w1 cos z, w2 sin z) nearest to y, and the number of iterations.
+def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int, Array]:
+    """Return the angles z of the points nearest to y, the number of iterations, and which samples have converged.
 
     Five or six steps are usual. Only where y almost touches a cusp of the evolute does tau first
     have to grow over many orders of magnitude, by half a step; each such step also takes a third off the error of z, so
@@ -39,7 +39,7 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
     y : points (N, 2)
     """
     # an angle does not depend on the unit; in units of the larger radius nothing overflows
-    scale = np.maximum(np.abs(w).max(), np.sqrt(np.finfo(w.dtype).tiny))
+    scale = np.maximum(np.abs(w).max(axis=-1, keepdims=True), np.sqrt(np.finfo(w.dtype).tiny))
     w, y = w / scale, y / scale
     target = (w * y).T
     d = (w**2 - (w**2).min(axis=-1, keepdims=True)).T.reshape(2, -1)
@@ -65,7 +65,7 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int]:
     z = np.arctan2(target[1] * shifted[0], target[0] * shifted[1])
     if hard.any():
         z[hard] = tied
-    return inference.wrap(z), n_iter
+    return inference.wrap(z), n_iter, growth <= tolerance
 
 
 def _tied_angle(target: Array, d: Array) -> Array:

@@ -49,12 +49,13 @@ def init(rng: np.random.Generator, d: int, k: int, dtype: Any = np.float64) -> P
     """Return k random atoms of d numbers, uniform on the unit sphere."""
     validation.generator("rng", rng)
     W = rng.normal(size=(validation.count("d", d), validation.count("k", k)))
-    return unit_columns(Params(W.astype(dtype)))
+    return unit_columns(Params(W.astype(validation.floating("dtype", dtype))))
 
 
 def unit_columns(params: Params) -> Params:
-    """Return the dictionary with each column divided by its L2 norm."""
-    return Params(params.W / np.sqrt((params.W**2).sum(axis=0)))
+    """Return the dictionary with each column divided by its L2 norm; a column of zeros stays as it is."""
+    norm = np.sqrt((params.W**2).sum(axis=0))
+    return Params(params.W / np.where(norm > 0, norm, 1))
 
 
 def decode(params: Params, z: Array) -> Array:
@@ -103,18 +104,23 @@ def infer(
     ValueError, TypeError
         if an argument has the wrong shape or type, holds NaN or infinity, or is out of range.
     """
-    W = validation.array("params.W", params.W, ("d", "k"))
-    y = validation.array("y", y, ("N", W.shape[0]))
+    W = validation.squarable("params.W", params.W, ("d", "k"))
+    y = validation.squarable("y", y, ("N", W.shape[0]))
     lam, tol = validation.non_negative("lam", lam), validation.positive("tol", tol)
     shape = (len(y), W.shape[1])
-    z = np.zeros(shape, np.result_type(W, y)) if z0 is None else validation.array("z0", z0, shape)
+    z = (
+        np.zeros(shape, np.result_type(W, y))
+        if z0 is None
+        else validation.array("z0", z0, shape).astype(np.result_type(W, y))
+    )
     # with S = I - (2/L) W^T W and W_e = (2/L) W^T, (2) reads z <- sh(W_e y + S z): d is paid for once, not each time
     gram = W.T @ W
     lipschitz = 2 * float(np.linalg.eigvalsh(gram)[-1])  # sigma_max(W)^2, far cheaper than an SVD of W
-    S = np.eye(shape[1], dtype=z.dtype) - (2 / lipschitz) * gram
-    drive, iterates = y @ (2 / lipschitz * W), []
+    step_length = 1 / lipschitz if lipschitz > 0 else 0.0  # W = 0: z = 0 is the answer, and stays
+    S = np.eye(shape[1], dtype=z.dtype) - 2 * step_length * gram
+    drive, iterates = y @ (2 * step_length * W), []
     for n_iter in range(1, validation.count("max_iter", max_iter) + 1):  # noqa: B007 - n_iter is reported
-        z_next = shrink(drive + z @ S, lam / lipschitz)
+        z_next = shrink(drive + z @ S, lam * step_length)
         step, z = np.abs(z_next - z).max(axis=1), z_next
         converged = step <= tol * np.abs(z).max(axis=1)
         if trace:
@@ -125,7 +131,7 @@ def infer(
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:
-    """Return F_inf(y) = min_z E(y, z), equation (3): (N, d) -> (N,); options as for `infer`."""
+    """Return F_inf(y), equation (3): (N, d) -> (N,); from above, as near as `infer` comes with the same options."""
     return infer(params, y, lam, **options).energy
 
 
@@ -160,8 +166,10 @@ def fit(
     FloatingPointError
         if training diverges.
     """
-    y = validation.array("y", y, ("N", params.W.shape[0]))
+    params = Params(validation.squarable("params.W", params.W, ("d", "k")))
+    y = validation.squarable("y", y, ("N", params.W.shape[0]))
     validation.generator("rng", rng)
+    lam = validation.non_negative("lam", lam)
     inner = gradient_descent(0.1) if optimizer is None else optimizer
 
     def normalised_step(params: Params, grads: Params, state: Any) -> tuple[Params, Any]:

@@ -1,6 +1,6 @@
 """The energy of each sample as a function of the latent.
 
-Most samples see one well a turn; y(10), right above the middle of the flat ellipse, sees two. The triangle marks the
+Most samples see one well a turn; y(10) and y(11), above the middle of the flat ellipse, see two. The triangle marks the
 latent that inference finds.
 """
 

@@ -1,7 +1,7 @@
 """The energies of the five points.
 
-The farther the point, the higher its curve and its minimum (cross). The orange curve has two humps a turn: seen from
-the middle of the ellipse, both tips are far.
+The farther the point, the higher the maximum of its curve and its minimum (cross). The orange curve has two humps a
+turn: seen from the middle of the ellipse, both tips are far.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Which latents explain y? The Gibbs weights p(z|y) at three points.
 
-Cold, one latent takes all; warm, the whole manifold has a share. At the centre the two flat sides are equally near, and
-at any finite temperature they share the weight. The arrow is minus half the gradient of F: it points to the mean of
-what the weighted latents decode to.
+Cold, a few neighbouring latents share the weight; warm, the whole manifold does. At the centre the two flat sides are
+equally near, and share it at any temperature. The arrow is minus half the gradient of F: it points to the mean of what
+the weighted latents decode to.
 """
 
 from typing import Any

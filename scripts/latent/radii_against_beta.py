@@ -1,9 +1,8 @@
 """What training at a temperature learns.
 
 Cold training finds the radii of the data (dotted lines). The warmer, the more every latent must explain every sample,
-and the ellipse shrinks: the radius w_i is gone at beta = 1 / (2 mean y_i^2) (triangles), first the short one, then the
-long one. As beta goes to 0 what is left is the mean squared error, whose best decoder is the mean of the data:
-collapse.
+and the ellipse shrinks: first the short radius is gone, then, at beta = 1 / (2 mean y_1^2) (triangle), the long one.
+As beta goes to 0 what is left is the mean squared error, whose best decoder is the mean of the data: collapse.
 """
 
 from typing import Any
@@ -41,7 +40,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         "beta": betas,
         "radii": np.array(radii),
         "loss": np.array(losses),
-        "collapse": 1 / (2 * (ellipse.LECTURE_SAMPLE**2).mean(axis=0)),
+        "collapse": 1 / (2 * (ellipse.LECTURE_SAMPLE**2).mean(axis=0).max()),
         "source": "the 24 samples of lecture 15-1",
     }
 
@@ -52,7 +51,7 @@ def draw(data: dict[str, Any]) -> Figure:
     for i, (color, truth) in enumerate(((style.BLUE, 2.0), (style.ORANGE, 1.5))):
         left.semilogx(data["beta"], data["radii"][:, i], color=color, label=f"$|w_{i + 1}|$")
         left.axhline(truth, color=color, linestyle=":", linewidth=1)
-        left.plot(data["collapse"][i], 0, "^", color=color, markersize=8, clip_on=False)
+    left.plot(data["collapse"], 0, "^", color=style.BLUE, markersize=8, clip_on=False)
     left.set(xlabel=r"$\beta$  (cold $\rightarrow$)", ylabel="radius learned", ylim=(-0.05, 2.3))
     left.text(0.055, 0.12, "collapse", color=style.BLACK)
     left.legend(loc="lower right")

@@ -277,7 +277,7 @@ def test_a_steep_component_beside_a_flat_one_is_not_mistaken_for_a_kink():
 
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_a_gradient_of_another_size_is_refused_by_name(size):
-    with pytest.raises(ValueError, match=rf"^gradient: expected 3 numbers as in x, got {size}"):
+    with pytest.raises(ValueError, match=rf"^gradient: expected the shapes of x, \[\(3,\)\], got \[\({size},\)\]"):
         gradient_check(lambda x: np.sum(x**2), np.zeros(size), np.ones(3))
 
 
@@ -301,3 +301,18 @@ def test_a_success_says_so():
     message = str(gradient_check(lambda x: np.sum(x**2), 2 * x, x))
     assert message.startswith("gradient check passed: relative error 0.0e+00; at number 0 claimed 2,")
     assert "\n" not in message
+
+
+def test_the_same_numbers_in_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"^gradient: expected the shapes of x"):
+        gradient_check(lambda x: np.sum(x**2), 2 * np.ones((3, 2)), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("x", [1e-6, 1e-4, 1.0, 1e6])
+def test_steep_functions_near_zero_are_not_taken_for_kinks(x):
+    assert gradient_check(lambda x: np.log(x).sum(), np.array([1 / x]), np.array([x])).passed
+
+
+def test_a_small_function_that_is_not_analytic_is_refused_too():
+    with pytest.raises(ValueError, match=r"^f: complex step and central difference disagree"):
+        gradient_check(lambda z: 1e-10 * np.sum(z.real**2), np.zeros(2), np.array([1.0, 2.0]))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ebm_np.foundations.validation import array, choice, count, generator, non_negative, positive
+from ebm_np.foundations.validation import array, choice, count, generator, non_negative, positive, squarable
 
 # array: what it accepts
 
@@ -114,6 +114,35 @@ def test_rows_of_unequal_length_are_called_that():
 def test_another_rank_or_width_is_refused_with_both_shapes(value, expected, words):
     with pytest.raises(ValueError, match=rf"^y: expected {words}$"):
         array("y", value, expected)
+
+
+def test_complex_numbers_pass_only_where_asked_for_and_stay_complex():
+    value = np.array([1 + 1j])
+    assert array("y", value, (1,), analytic=True) is value
+    assert array("y", np.ones(1, np.float32), (1,), analytic=True).dtype == np.float32
+    assert array("y", [1], (1,), analytic=True).dtype == np.float64
+    with pytest.raises(TypeError, match=r"^y: expected real numbers, got an array of object$"):
+        array("y", [None], (1,), analytic=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_squarable_numbers_are_those_of_which_a_million_squares_stay_finite(dtype):
+    bound = dtype(0.999e-3) * np.sqrt(np.finfo(dtype).max)
+    value = np.array([bound, -bound], dtype)
+    assert squarable("y", value, (2,)) is value
+    with np.errstate(over="raise"):
+        np.square(value.repeat(500_000)).sum()
+    for sign in (-1, 1):
+        with pytest.raises(ValueError, match=r"^y: expected numbers up to .* whose squares are finite, got "):
+            squarable("y", np.array([0, sign * dtype(1.01) * bound], dtype), (2,))
+
+
+@pytest.mark.parametrize("value", [np.ones(3), [np.nan, 1], [], None, "text", 1j])
+def test_squarable_refuses_whatever_array_refuses_in_the_same_words(value):
+    with pytest.raises((TypeError, ValueError)) as expected:
+        array("y", value, (2,))
+    with pytest.raises(expected.type, match=rf"^{re.escape(str(expected.value))}$"):
+        squarable("y", value, (2,))
 
 
 # numbers

@@ -297,7 +297,7 @@ def test_optimum_at_zero_temperature():
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_a_radius_collapses_where_beta_falls_below_one_over_twice_the_mean_square(axis):
+def test_w_0_attracts_along_an_axis_while_beta_is_below_one_over_twice_its_mean_square(axis):
     # near w = 0: F = |y|^2 + |w|^2 / 2 - beta (w1^2 y1^2 + w2^2 y2^2) + O(w^4), from the variance of E over the circle
     critical = 1 / (2 * (LECTURE_SAMPLE[:, axis] ** 2).mean())
     small = np.zeros(2)
@@ -432,3 +432,38 @@ def test_a_seed_is_no_generator():
 def test_training_that_diverges_is_an_error_not_a_nan():
     with pytest.raises(FloatingPointError, match="smaller rate"), np.errstate(all="ignore"):
         ellipse.fit(UNTRAINED, LECTURE_SAMPLE, beta=1.0, optimizer=gradient_descent(1e3), n_epochs=200)
+
+
+HUGE = np.array([[1e200, 0.0]])
+
+
+def test_numbers_whose_squares_overflow_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"^y: expected numbers up to .*, whose squares are finite, got 1e\+200"):
+        ellipse.infer(UNTRAINED, HUGE)
+    with pytest.raises(ValueError, match=r"^params.w: expected numbers up to"):
+        ellipse.free_energy(Params(HUGE[0]), LECTURE_SAMPLE, 1.0)
+
+
+@pytest.mark.parametrize(("y", "error"), BAD_Y[:-2])
+@pytest.mark.parametrize("beta", [1.0, np.inf])
+def test_every_door_of_the_free_energy_refuses_bad_observations_by_name(y, error, beta):
+    for door in (ellipse.free_energy, ellipse.free_energy_grad_y, ellipse.free_energy_grad_params):
+        with pytest.raises(error, match=r"^y: expected"):
+            door(UNTRAINED, y, beta)
+
+
+def test_weights_of_another_length_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"^weights: expected shape \(24,\)"):
+        ellipse.free_energy_grad_params(UNTRAINED, LECTURE_SAMPLE, 1.0, np.ones(3))
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e100, 1e300])
+def test_a_step_of_any_excess_is_the_same_error(rate):
+    with pytest.raises(FloatingPointError, match="smaller rate"):
+        ellipse.fit(UNTRAINED, LECTURE_SAMPLE, beta=1.0, optimizer=gradient_descent(rate), n_epochs=200)
+
+
+def test_hyper_parameters_of_numpy_type_keep_float32():
+    params, y, one = Params(UNTRAINED.w.astype(np.float32)), LECTURE_SAMPLE.astype(np.float32), np.float64(1)
+    assert ellipse.free_energy(params, y, one).dtype == np.float32
+    assert ellipse.fit(params, y, beta=one, optimizer=gradient_descent(np.float64(0.1))).params.w.dtype == np.float32

@@ -109,3 +109,19 @@ def test_float32_stays(beta):
     energy = np.ones((2, 3), np.float32)
     assert softmin(energy, beta).dtype == np.float32
     assert gibbs(energy, beta).dtype == np.float32
+
+
+def test_a_beta_beyond_the_type_is_its_limit():
+    energy = np.array([0, 1, 2], np.float32)
+    assert softmin(energy, 1e39) == 0
+    assert softmin(energy, 1e-46) == 1
+    assert gibbs(energy, 1e39).tolist() == [1, 0, 0]
+    assert softmin(energy.astype(float), 1e308) == pytest.approx(0, abs=1e-300)
+    assert softmin([0.0, 1.0], np.float64(1)).dtype == float
+
+
+def test_where_every_latent_is_forbidden_f_is_infinite_and_there_are_no_weights():
+    table = np.array([[np.inf, np.inf], [0.0, 0.0]])
+    assert softmin(table, 1.0).tolist() == [np.inf, 0.0]
+    with pytest.raises(ValueError, match=r"^energy: expected a latent of finite energy"):
+        gibbs(table, 1.0)

@@ -221,3 +221,25 @@ def test_a_seed_is_no_generator():
     params, x, y = model(0, None)
     with pytest.raises(TypeError, match=r"^rng: expected"):
         horn.fit(params, (x, y), 3)
+
+
+def test_integers_are_observations_too():
+    params = horn.init(np.random.default_rng(0))
+    x, y = np.full((3, 1), 0.5), np.array([[3, 1], [2, 4], [-1, 2]])
+    np.testing.assert_array_equal(horn.free_energy(params, x, y, 1.0), horn.free_energy(params, x, y * 1.0, 1.0))
+
+
+def test_parameters_that_are_not_finite_are_refused():
+    params, x, y = model(0, (4,))
+    with pytest.raises(ValueError, match=r"^params: expected finite"):
+        horn.infer(tree_map(lambda a: a * np.nan, params), x, y)
+
+
+def test_a_layer_without_units_is_refused():
+    with pytest.raises(ValueError, match=r"^hidden: expected"):
+        horn.init(np.random.default_rng(0), hidden=(0,))
+
+
+def test_training_that_diverges_is_one_clear_error(rng):
+    with pytest.raises(FloatingPointError, match="smaller rate"):
+        horn.fit(horn.init(rng, g_hidden=(4,)), sample_horn(rng, 20), rng, optimizer=adam(1e200), n_epochs=20)

@@ -30,7 +30,7 @@ def well_conditioned(w, y, z):
 @given(radii, points)
 @settings(max_examples=300)
 def test_nearest_angle_is_the_exact_global_minimum(w, y):
-    z, _ = nearest_angle(w, y)
+    z, *_ = nearest_angle(w, y)
     least, angles = oracles.nearest_angles(w, y[0])
     scale = np.abs(w).max() ** 2 + np.abs(y).max() ** 2
     assert 0 <= z[0] < 2 * np.pi
@@ -41,7 +41,7 @@ def test_nearest_angle_is_the_exact_global_minimum(w, y):
 
 @given(radii, points)
 def test_no_angle_of_a_fine_grid_is_better_than_the_nearest(w, y):
-    z, _ = nearest_angle(w, y)
+    z, *_ = nearest_angle(w, y)
     brute = ellipse.energy(Params(w), y, inference.grid(2000)).min()
     found = ellipse.energy(Params(w), y, z[:, None])[0, 0]
     assert found <= brute + 1e-13 * (np.abs(w).max() ** 2 + np.abs(y).max() ** 2)
@@ -53,8 +53,9 @@ def test_points_that_almost_touch_the_evolute_or_the_axes_have_their_angle_too(w
     cusp = (w[0] ** 2 - w[1] ** 2) / w
     tiny = np.concatenate([[0], np.logspace(-300, -1, 60)])
     y = np.concatenate([np.stack([cusp[0] * np.ones_like(tiny), tiny], 1), np.stack([tiny, cusp[1] + 0 * tiny], 1)])
-    z, n_iter = nearest_angle(w, y)
+    z, n_iter, converged = nearest_angle(w, y)
     assert n_iter <= 100
+    assert converged.all()
     least = np.array([oracles.nearest_angles(w, row)[0] for row in y])
     np.testing.assert_allclose(ellipse.energy(Params(w), y, z[:, None])[:, 0], least, rtol=1e-12, atol=1e-14)
 
@@ -84,14 +85,14 @@ def test_of_two_angles_that_tie_the_smaller_is_returned(w, y, z, zero):
 
 @pytest.mark.parametrize("scale", [1e-150, 1e-100, 1e100, 1e150])
 def test_the_angle_does_not_depend_on_the_unit(scale):
-    z, _ = nearest_angle(UNTRAINED.w, LECTURE_SAMPLE)
-    scaled, _ = nearest_angle(UNTRAINED.w * scale, LECTURE_SAMPLE * scale)
+    z, *_ = nearest_angle(UNTRAINED.w, LECTURE_SAMPLE)
+    scaled, *_ = nearest_angle(UNTRAINED.w * scale, LECTURE_SAMPLE * scale)
     np.testing.assert_allclose(scaled, z, rtol=1e-12)
 
 
 @given(arrays((4, 2), largest=10, smallest=1e-3), arrays((4, 2), largest=10, smallest=1e-3))
 def test_each_sample_can_have_its_own_ellipse(w, y):
-    together, _ = nearest_angle(w, y)
+    together, *_ = nearest_angle(w, y)
     alone = [nearest_angle(w[n], y[n : n + 1])[0][0] for n in range(4)]
     energies = [[oracles.ellipse_energy(w[n], y[n], z) for n, z in enumerate(angles)] for angles in (together, alone)]
     np.testing.assert_allclose(*energies, rtol=1e-10, atol=1e-10)
@@ -235,3 +236,33 @@ def test_newton_takes_the_smaller_of_two_angles_that_tie():
 def test_newton_says_when_it_was_stopped_too_early():
     found = inference.newton(ellipse.landscape(UNTRAINED, LECTURE_SAMPLE), np.zeros(24), n_grid=4, max_iter=1)
     assert not found.converged.all()
+
+
+@ANY_METHOD
+@pytest.mark.parametrize("scale", [1e-100, 1e-8, 1e-5, 1e3, 1e100])
+def test_no_method_depends_on_the_unit(method, scale):
+    y = LECTURE_SAMPLE[[9, 22]] * [1, -1]
+    found = ellipse.infer(UNTRAINED, y, method=method)
+    scaled = ellipse.infer(Params(UNTRAINED.w * scale), y * scale, method=method)
+    np.testing.assert_allclose(scaled.z, found.z, rtol=1e-9)
+    np.testing.assert_allclose(scaled.energy, found.energy * scale**2, rtol=1e-9)
+    assert scaled.converged.all()
+
+
+@pytest.mark.parametrize("method", ["cg", "l-bfgs"])
+def test_a_maximum_is_not_called_converged(method):
+    found = ellipse.infer(Params(np.array([2.0, 1.0])), np.array([[3.0, 0.0]]), method=method, z0=np.pi)
+    assert found.energy[0] == pytest.approx(1) or not found.converged[0]
+
+
+def test_samples_of_very_different_scale_do_not_disturb_one_another():
+    w, y = np.array([[1e150, 2e150], [1, 2], [1e-150, 2e-150]]), np.array([[1, 1], [0.3, 0.4], [1e-150, 0]])
+    together, _, converged = nearest_angle(w, y)
+    np.testing.assert_array_equal(together, [nearest_angle(w[n], y[n : n + 1])[0][0] for n in range(3)])
+    assert converged.all()
+
+
+def test_an_iteration_cut_short_is_not_called_converged():
+    _, n_iter, converged = nearest_angle(UNTRAINED.w, LECTURE_SAMPLE, max_iter=1)
+    assert n_iter == 1
+    assert not converged.all()

@@ -370,6 +370,26 @@ def test_unit_columns_keeps_the_directions_of_atoms_and_makes_their_norms_one(W)
     np.testing.assert_allclose(unit * norms, W, rtol=1e-14)
 
 
+def test_a_column_of_zeros_has_no_direction_and_stays():
+    np.testing.assert_array_equal(unit_columns(Params(np.array([[3.0, 0], [4, 0]]))).W, [[0.6, 0], [0.8, 0]])
+
+
+def test_an_atom_of_zeros_is_never_used_and_learning_leaves_it_alone(rng):
+    params, y = draw_problem(rng, k=2)
+    with_dead = Params(np.column_stack([params.W, np.zeros(8)]))
+    found = infer(with_dead, y, 0.3)
+    assert not found.z[:, 2].any()
+    np.testing.assert_allclose(found.energy, free_energy(params, y, 0.3), rtol=1e-8)
+    assert not fit(with_dead, y, rng, lam=0.3).params.W[:, 2].any()
+
+
+def test_a_dictionary_of_zeros_explains_nothing_and_says_so_at_once():
+    found = infer(Params(np.zeros((3, 2))), Y, 0.1)
+    assert not found.z.any()
+    assert found.converged.all()
+    np.testing.assert_array_equal(found.energy, (Y**2).sum(axis=1))
+
+
 # learning
 
 
@@ -422,6 +442,20 @@ def test_history_is_the_mean_free_energy_of_all_samples_however_the_last_batch_c
         params, y, rng, lam=0.3, optimizer=gradient_descent(1e-12), n_epochs=2, batch_size=batch_size, **options
     )
     np.testing.assert_allclose(found.history, free_energy(params, y, 0.3, **options).mean(), rtol=1e-9)
+
+
+def test_a_batch_of_equal_samples_has_the_gradient_of_one_of_them_however_many_it_holds(rng):
+    params, y = draw_problem(rng, n=1)
+    seen = []
+
+    def step(params, grads, state):
+        seen.append(grads.W)
+        return params, state
+
+    fit(params, y.repeat(5, axis=0), rng, lam=0.3, optimizer=Optimizer(lambda p: (), step), batch_size=3)
+    assert len(seen) == 2  # of three samples, then of two
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-9)
+    assert np.abs(seen[0]).max() > 0.01
 
 
 def test_inference_within_learning_obeys_tol_and_max_iter(rng):
@@ -520,6 +554,11 @@ def test_single_precision_is_kept(rng):
     assert [array.dtype for array in results] == [np.float32] * len(results)
 
 
+def test_a_start_in_double_precision_does_not_widen_the_codes():
+    found = infer(Params(W.astype(np.float32)), Y.astype(np.float32), 0.1, z0=np.ones((4, 2)))
+    assert found.z.dtype == np.float32
+
+
 def test_single_precision_finds_the_same_code(rng):
     params, y = draw_problem(rng)
     found = infer(Params(params.W.astype(np.float32)), y.astype(np.float32), 0.3)
@@ -562,6 +601,7 @@ NAN = np.full((4, 3), np.nan)
         ("y", ValueError, {"y": np.ones((0, 3))}),
         ("y", ValueError, {"y": NAN}),
         ("y", ValueError, {"y": [[1, 2, 3], [4, 5]]}),
+        ("y", ValueError, {"y": 1e200 * Y}),
         ("y", TypeError, {"y": None}),
         ("y", TypeError, {"y": Y.astype(str)}),
         ("lam", ValueError, {"lam": -1e-9}),
@@ -600,6 +640,8 @@ def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
     ("name", "error", "arguments"),
     [
         ("params.W", ValueError, {"params": Params(np.full((3, 2), np.nan))}),
+        ("params.W", ValueError, {"params": Params(np.ones(3))}),
+        ("params.W", TypeError, {"params": Params(None)}),
         ("y", ValueError, {"y": np.ones((4, 2))}),
         ("y", ValueError, {"y": NAN}),
         ("y", ValueError, {"y": np.ones((0, 3))}),
@@ -631,6 +673,7 @@ def test_learning_refuses_a_bad_argument_by_name(name, error, arguments):
         ("d", TypeError, {"d": 2.0}),
         ("k", ValueError, {"k": -1}),
         ("k", TypeError, {"k": "3"}),
+        ("dtype", TypeError, {"dtype": int}),
     ],
 )
 def test_init_refuses_a_bad_argument_by_name(name, error, arguments):
