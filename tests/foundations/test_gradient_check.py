@@ -281,6 +281,12 @@ def test_a_gradient_of_another_size_is_refused_by_name(size):
         gradient_check(lambda x: np.sum(x**2), np.zeros(size), np.ones(3))
 
 
+@pytest.mark.parametrize(("directions", "error"), [(-1, ValueError), (1.5, TypeError), (True, TypeError)])
+def test_a_number_of_directions_that_is_no_count_is_refused_by_name(directions, error):
+    with pytest.raises(error, match=r"^directions: expected a whole number"):
+        gradient_check(lambda x: np.sum(x**2), np.ones(1), np.ones(1), directions=directions)
+
+
 @pytest.mark.parametrize("rtol", [0, -1e-12, np.nan, np.inf])
 def test_a_tolerance_that_is_not_positive_and_finite_is_refused_by_name(rtol):
     with pytest.raises(ValueError, match=r"^rtol: expected"):

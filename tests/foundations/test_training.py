@@ -206,6 +206,28 @@ def test_a_rate_beyond_two_over_the_curvature_is_found_out():
         minimize(distance_to(np.zeros(2)), Params(np.ones(1)), 2, optimizer=gradient_descent(1e6), n_epochs=200)
 
 
+@pytest.mark.parametrize("blow_up", [lambda: np.exp(np.float64(1e4)), lambda: np.float64(np.inf) - np.inf])
+def test_overflow_within_a_step_is_told_once_as_divergence(blow_up):
+    with pytest.raises(FloatingPointError, match="diverged"):
+        minimize(lambda p, batch: (float(blow_up()), p), Params(np.zeros(1)), 1, optimizer=STAND_STILL, n_epochs=1)
+
+
+@pytest.mark.parametrize(("dtype", "fine", "too_large"), [(np.float64, 1e151, 1e153), (np.float32, 1e16, 1e18)])
+def test_parameters_whose_squares_overflow_count_as_diverged(dtype, fine, too_large):
+    def train(size):
+        start = Params(np.array([1, -size], dtype))
+        return minimize(lambda p, batch: (0.0, p), start, 1, optimizer=STAND_STILL, n_epochs=1)
+
+    assert train(fine).params.mean[1] == dtype(-fine)
+    with pytest.raises(FloatingPointError, match="diverged"):
+        train(too_large)
+
+
+def test_parameters_may_hold_an_empty_array():
+    start = (np.zeros((0, 3)), np.ones(1))
+    minimize(lambda params, batch: (0.0, params), start, 1, optimizer=gradient_descent(0.1), n_epochs=1)
+
+
 def test_the_batch_that_diverges_is_the_last_one_seen():
     seen = []
 

@@ -133,8 +133,15 @@ def test_squarable_numbers_are_those_of_which_a_million_squares_stay_finite(dtyp
     with np.errstate(over="raise"):
         np.square(value.repeat(500_000)).sum()
     for sign in (-1, 1):
-        with pytest.raises(ValueError, match=r"^y: expected numbers up to .* whose squares are finite, got "):
+        with pytest.raises(ValueError, match=r"^y: expected numbers up to \d\S*, whose squares are finite, got \d"):
             squarable("y", np.array([0, sign * dtype(1.01) * bound], dtype), (2,))
+
+
+def test_squarable_lets_complex_numbers_pass_only_where_asked_for():
+    value = np.array([1j, 2])
+    assert squarable("y", value, (2,), analytic=True) is value
+    with pytest.raises(TypeError, match=r"^y: expected real numbers"):
+        squarable("y", value, (2,))
 
 
 @pytest.mark.parametrize("value", [np.ones(3), [np.nan, 1], [], None, "text", 1j])
