@@ -64,7 +64,7 @@ def squarable(name: str, value: Any, shape: Shape, *, analytic: bool = False) ->
     numbers = array(name, value, shape, analytic=analytic)
     largest, bound = np.abs(numbers).max(), 1e-3 * np.sqrt(np.finfo(numbers.dtype).max)
     if largest > bound:
-        raise ValueError(f"{name}: expected numbers up to {bound:.0e}, whose squares are finite, got {largest:.3g}")
+        raise ValueError(f"{name}: expected numbers up to {bound:.3g}, whose squares are finite, got {largest:.3g}")
     return numbers
 
 

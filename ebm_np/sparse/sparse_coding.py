@@ -116,7 +116,10 @@ def infer(
     # with S = I - (2/L) W^T W and W_e = (2/L) W^T, (2) reads z <- sh(W_e y + S z): d is paid for once, not each time
     gram = W.T @ W
     lipschitz = 2 * float(np.linalg.eigvalsh(gram)[-1])  # sigma_max(W)^2, far cheaper than an SVD of W
-    step_length = 1 / lipschitz if lipschitz > 0 else 0.0  # W = 0: z = 0 is the answer, and stays
+    if lipschitz > np.finfo(W.dtype).tiny:
+        step_length = 1 / lipschitz
+    else:  # W = 0: z = 0 is the answer, and stays
+        step_length, z = 0.0, np.zeros_like(z)
     S = np.eye(shape[1], dtype=z.dtype) - 2 * step_length * gram
     drive, iterates = y @ (2 * step_length * W), []
     for n_iter in range(1, validation.count("max_iter", max_iter) + 1):  # noqa: B007 - n_iter is reported
@@ -127,7 +130,9 @@ def infer(
             iterates.append(z)
         if converged.all():
             break
-    return Inference(z, energy(params, y, z, lam), n_iter, converged, np.array(iterates, z.dtype).reshape(-1, *shape))
+    return Inference(
+        z, energy(Params(W), y, z, lam), n_iter, converged, np.array(iterates, z.dtype).reshape(-1, *shape)
+    )
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:

@@ -679,3 +679,11 @@ def test_learning_refuses_a_bad_argument_by_name(name, error, arguments):
 def test_init_refuses_a_bad_argument_by_name(name, error, arguments):
     with pytest.raises(error, match=rf"^{name}: expected"):
         init(**{"rng": np.random.default_rng(0), "d": 3, "k": 2, **arguments})
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1e-160])
+def test_a_dictionary_of_nothing_explains_nothing_wherever_the_search_starts(size):
+    y = np.array([[1.0, 2.0], [0.5, -1.0]])
+    found = infer(Params(np.full((2, 3), size)), y, 0.3, z0=np.ones((2, 3)))
+    np.testing.assert_array_equal(found.z, 0)
+    np.testing.assert_allclose(found.energy, (y**2).sum(axis=1))
