@@ -21,7 +21,7 @@ Derivation
 3. grad F_beta = sum_k p_k grad E(y, z_k)    with p_k = dF/dE_k the Gibbs weights (`free_energy`, equation 3)
 4. grad F_inf  = grad E(y, z)|_{z = z-check}    the envelope theorem: dE/dz vanishes at z-check, so that the motion of
    z-check adds nothing. Hence grad_y F_inf = 2 (y - g(z-check)) and ||grad_y F_inf||^2 = 4 F_inf.
-   So (3) holds at every temperature: at zero all the weight is on z-check. `_posterior` is that one idea.
+   So (3) holds at every temperature: at zero all the weight is on z-check. `free_energy.posterior` is that one idea.
 
 Source: notes 15-1 and lecture 15-2 (Canziani, NYU Deep Learning), whence the 24 samples and the untrained w. The note
 calls F "the Euclidean distance" to the manifold; it is the squared one (its own Q&A: "quadratic Euclidean"). It says
@@ -40,7 +40,7 @@ from ebm_np.foundations.optimizers import Optimizer, gradient_descent
 from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
 from ebm_np.latent import inference, losses
-from ebm_np.latent.free_energy import gibbs, softmin
+from ebm_np.latent.free_energy import posterior, softmin
 from ebm_np.latent.nearest_point import nearest_angle
 
 
@@ -263,9 +263,4 @@ def _validated(params: Params, y: Array, analytic: bool = False) -> tuple[Params
 
 
 def _posterior(params: Params, y: Array, beta: float, n_latents: int) -> tuple[Array, Array]:
-    """Return latents z, (N, 1) or (K,), and their weights p(z|y), (N, 1) or (N, K): all on z-check at beta = inf."""
-    if np.isinf(validation.positive("beta", beta, infinite=True)):
-        z = infer(params, y).z[:, None]
-        return z, np.ones_like(z)
-    z = inference.latents(n_latents, y)
-    return z, gibbs(energy(params, y, z), beta)
+    return posterior(lambda z: energy(params, y, z), lambda: infer(params, y).z, beta, inference.latents(n_latents, y))

@@ -20,6 +20,8 @@ Source: notes 15-1 ("zero-temperature limit of the free energy"), 08-3 ("trainin
 on Energy-Based Learning, section 1.3.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
@@ -47,10 +49,10 @@ def softmin(energy: Array, beta: float, axis: int = -1) -> Array:
     1.0
     """
     energy, beta = np.asarray(energy), positive("beta", beta, infinite=True)
-    range_of_type = np.finfo(energy.dtype if energy.dtype.kind in "fc" else float)
-    if beta > float(range_of_type.max):
+    smallest, largest = _range(energy)
+    if beta > largest:
         return energy.min(axis=axis)
-    if beta < float(range_of_type.tiny):
+    if beta < smallest:
         return energy.mean(axis=axis)
     least = energy.min(axis=axis, keepdims=True)
     above = energy - np.where(np.isfinite(least), least, 0)
@@ -73,9 +75,34 @@ def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
     if not np.isfinite(least).all():
         raise ValueError("energy: expected a latent of finite energy in each row, got none or NaN")
     above = energy - least
-    if beta > float(np.finfo(above.dtype if above.dtype.kind in "fc" else float).max):
+    if beta > _range(above)[1]:
         weights = (above == 0).astype(np.result_type(above, np.float32))
     else:
         with np.errstate(over="ignore"):
             weights = np.exp(-beta * above)
     return weights / weights.sum(axis=axis, keepdims=True)
+
+
+def posterior(
+    energy: Callable[[Array], Array], z_check: Callable[[], Array], beta: float, z: Array
+) -> tuple[Array, Array]:
+    """Return latents and their weights p(z|y), on which every gradient of F is a weighted mean.
+
+    At finite beta these are the grid `z` (K,) and the Gibbs weights (N, K) of its energies; at infinite beta all the
+    weight is on z-check, and the latents are (N, 1).
+
+    Parameters
+    ----------
+    energy : z (K,) -> table of energies (N, K)
+    z_check : () -> the minimisers (N,); called at infinite beta only
+    """
+    if np.isinf(positive("beta", beta, infinite=True)):
+        minimisers = z_check()[:, None]
+        return minimisers, np.ones_like(minimisers)
+    return z, gibbs(energy(z), beta)
+
+
+def _range(energy: Array) -> tuple[float, float]:
+    """Return the smallest and largest positive numbers of an array's type; whole numbers count as float64."""
+    limits = np.finfo(energy.dtype if energy.dtype.kind in "fc" else float)
+    return float(limits.tiny), float(limits.max)

@@ -41,7 +41,7 @@ from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
 from ebm_np.latent import inference, losses
 from ebm_np.latent.ellipse import N_LATENTS
-from ebm_np.latent.free_energy import gibbs, softmin
+from ebm_np.latent.free_energy import posterior, softmin
 from ebm_np.latent.nearest_point import nearest_angle
 
 
@@ -244,9 +244,6 @@ def _validated(params: Params, x: Array, y: Array, analytic: bool = False) -> tu
 
 
 def _posterior(params: Params, x: Array, y: Array, beta: float, n_latents: int) -> tuple[Array, Array]:
-    """Return latents and their weights p(z|x, y), as in `ellipse`."""
-    if np.isinf(validation.positive("beta", beta, infinite=True)):
-        z = infer(params, x, y).z[:, None]
-        return z, np.ones_like(z)
-    z = inference.latents(n_latents, y)
-    return z, gibbs(energy(params, x, y, z), beta)
+    return posterior(
+        lambda z: energy(params, x, y, z), lambda: infer(params, x, y).z, beta, inference.latents(n_latents, y)
+    )
