@@ -4,7 +4,7 @@ Reading order of the book:
 
 1. `ebm_np.latent.ellipse` - the smallest latent-variable model: energy, inference, free energy, training
 2. `ebm_np.latent.free_energy`, `.inference`, `.losses`, `.denoising`, `.horn` - its parts, and a second model
-3. `ebm_np.sparse.sparse_coding` - a regularised latent variable
+3. `ebm_np.sparse.regularized`, `.sparse_coding`, `.textbook`, `.dictionary` - a latent variable that is held short
 4. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
 5. `ebm_np.data` - what they look at
 """

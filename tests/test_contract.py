@@ -10,7 +10,7 @@ import pytest
 from ebm_np.data.ellipse import sample_horn
 from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.latent import ellipse, horn
-from ebm_np.sparse import sparse_coding
+from ebm_np.sparse import dictionary, sparse_coding
 
 RNG = np.random.default_rng(7)
 X, Y = sample_horn(RNG, 9)
@@ -62,8 +62,15 @@ MODELS = {
         sparse_coding.init(RNG, 6, 8),
         (SPARSE,),
         partial(sparse_coding.infer, lam=0.3, tol=1e-3),
-        {"F_inf": partial(sparse_coding.free_energy, lam=0.3, tol=1e-7, max_iter=5000)},
-        lambda params, y, rng: sparse_coding.fit(params, y, rng, lam=0.3, n_epochs=2, batch_size=4),
+        {
+            f"{name}, {method}": partial(function, lam=0.3, method=method, tol=1e-11)
+            for name, function in {
+                "F_inf": sparse_coding.free_energy,
+                "grad_y F_inf": sparse_coding.free_energy_grad_y,
+            }.items()
+            for method in ("fista", "active_set")
+        },
+        lambda params, y, rng: dictionary.fit(params, y, rng, lam=0.3, n_epochs=2, batch_size=4),
     ),
 }
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

@@ -7,6 +7,10 @@ from ebm_np.foundations.arrays import Array
 P = TypeVar("P")
 
 
+class ConvergenceWarning(UserWarning):
+    """Some samples did not meet the stopping rule in the iterations allowed; `Inference.converged` says which."""
+
+
 class Inference(NamedTuple):
     """The latents that were found, z-check = argmin_z E(y, z), one for each of N samples."""
 

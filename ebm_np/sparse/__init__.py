@@ -1,1 +1,6 @@
-"""Sparse coding: notes 08-2. Reading order: `sparse_coding`."""
+"""Notes 08-2: latent variables that may tell only so much.
+
+Reading order: `regularized` (why z must be limited), `sparse_coding` (the model), `textbook` (how z is found),
+`dictionary` (how W is learned), `gabor` (what it learns of natural images). The fast path is for large batches and may
+be read last: `gram_form`, `fast_fista`, `sweeps`, `supports`, `active_set`.
+"""

@@ -1,31 +1,43 @@
 r"""Sparse coding: a latent-variable energy whose regulariser asks z to have few non-zeros.
 
     E(y, z) = ||y - W z||^2 + lam ||z||_1                                                                          (1)
-    z(t + 1) = sh_{lam/L} [ z(t) - (2/L) W^T (W z(t) - y) ],      L = 2 sigma_max(W)^2          ISTA               (2)
+    z-check = argmin_z E(y, z):   |c_i| <= lam where z_i = 0,   c_i = lam sign(z_i) elsewhere,
+        c = 2 W^T (y - W z)                                                                                        (2)
     F_inf(y) = min_z E(y, z)                                                                                       (3)
-    W <- W - eta dF/dW, then each column to unit norm                                           learning           (4)
+    D(nu) = 2 <nu, y> - ||nu||^2 <= F_inf(y) for every nu with max|2 W^T nu| <= lam                                (4)
+    gap(y, z) = E(y, z) - D(s r),   r = y - W z,   s = min(1, lam / max|c|)                                        (5)
 
     symbol   name       shape     meaning
     y        y          (N, d)    observations, rows are samples
     z        z          (N, k)    codes
-    W        Params.W   (d, k)    dictionary, columns are atoms, of unit norm
-    lam      lam                  weight of the L1 norm, >= 0; its unit is that of y
+    W        Params.W   (d, k)    dictionary, columns are atoms
+    lam      lam                  weight of the L1 norm, > 0; its unit is that of y times that of a column of W
+
+The ways to find z-check: `textbook` has ISTA, FISTA and coordinate descent as short as their equations; `fast_fista`
+and `active_set` do the work for large batches. How W is learned: `dictionary`.
 
 Derivation
 ----------
-1. d/dz ||y - W z||^2 = 2 W^T (W z - y), whose Lipschitz constant is L = 2 sigma_max(W)^2.
-2. Below the parabola C(z(t)) + <grad, z - z(t)> + (L/2) ||z - z(t)||^2 lies C; minimising that parabola plus lam
-   ||z||_1 is shrinkage with threshold lam / L (`proximal.shrink`): (2). So E never rises.
-3. Envelope: dF/dW = dE/dW at z-check = -2 (y - W z-check) z-check^T, summed over samples.
-4. Without (4)'s normalisation E falls for ever: W -> a W, z -> z / a leaves W z as it is and divides the L1 norm by a.
+1. d/dz ||y - W z||^2 = 2 W^T (W z - y) = -c. E is convex, so z is its minimiser exactly if 0 is in dE/dz = -c + lam
+   d||z||_1, where d|z_i| = {sign(z_i)}, or [-1, 1] at z_i = 0: (2).
+2. ||r||^2 = max_nu 2 <nu, r> - ||nu||^2, the maximum at nu = r. Put it into (1), exchange min_z and max_nu (E is
+   convex): min_z -2 <W^T nu, z> + lam ||z||_1 is 0 if |2 W^T nu|_i <= lam, else -infinity. What remains is (4).
+3. r is the best nu of all but not allowed before the end; s r is. (5) says at any z how far E can be above F at most,
+   so "converged" means gap <= tol E: the energy found is right to a fraction tol, whatever the method was.
+4. Envelope theorem: z-check moves with y and W but dE/dz = 0 there, so dF/dy = 2 (y - W z-check), and dF/dW = dE/dW
+   = -2 (y - W z-check) z-check^T, summed over samples. F is once differentiable: y - W z-check is unique even where
+   z-check is not (a projection of y on a convex set), dF/dW only where z-check is.
 
-The note's step (under the name of FISTA, which it is not: there is no momentum) is W^T (W z - y) / L with threshold lam
-/ L: that minimises (1/2) ||y - W z||^2 + lam ||z||_1, another energy than (1). The factor 2 of derivation 1 is kept
-here.
+Two slips of the note. Its step W^T (W z - y) / L with threshold lam / L minimises (1/2) ||y - W z||^2 + lam ||z||_1,
+another energy than (1), whose gradient has the factor 2 of derivation 1 (at orthonormal W the right threshold is lam /
+2). And what it calls FISTA has no momentum: it is ISTA (see `textbook`).
 
-Source: notes 08-2, "Sparse coding"; Daubechies, Defrise & De Mol 2004 (ISTA); Olshausen & Field 1996.
+Source: notes 08-2, "Sparse coding", "FISTA"; Olshausen & Field 1996; Tibshirani 1996; Kim et al. 2007 (5).
 """
 
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +45,19 @@ import numpy as np
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.costs import squared_error, squared_error_grad
-from ebm_np.foundations.optimizers import Optimizer, gradient_descent
-from ebm_np.foundations.proximal import shrink
-from ebm_np.foundations.results import Fit, Inference
-from ebm_np.foundations.training import Callback, minimize
+from ebm_np.foundations.results import ConvergenceWarning, Inference
+from ebm_np.sparse import active_set, fast_fista, textbook
+from ebm_np.sparse.gram_form import pose
+
+ITERATES: dict[str, Callable[..., Iterator[Array]]] = {
+    "ista": textbook.ista,
+    "fista": partial(textbook.fista, restart=True),
+    "coordinate_descent": textbook.coordinate_descent,
+}
+FAST = {"fista": fast_fista.solve, "active_set": active_set.solve}
+METHODS = tuple(ITERATES | FAST)
+SINGLE = 1e-4
+"""Single precision cannot certify a relative gap below this."""
 
 
 class Params(NamedTuple):
@@ -59,12 +80,12 @@ def unit_columns(params: Params) -> Params:
 
 
 def decode(params: Params, z: Array) -> Array:
-    """Return y~ = W z for each row: (N, k) -> (N, d)."""
+    """Return y~ = W z for each row: (..., k) -> (..., d)."""
     return z @ params.W.T
 
 
 def energy(params: Params, y: Array, z: Array, lam: float) -> Array:
-    """Return E(y_n, z_n), equation (1): (N, d), (N, k) -> (N,)."""
+    """Return E(y_n, z_n), equation (1): (N, d), (N, k) -> (N,); a path of codes (T, N, k) gives (T, N)."""
     return squared_error(y, decode(params, z)) + lam * np.abs(z).sum(axis=-1)
 
 
@@ -73,126 +94,137 @@ def cost_grad_z(params: Params, y: Array, z: Array) -> Array:
     return squared_error_grad(y, decode(params, z)) @ params.W
 
 
+def energy_grad_y(params: Params, y: Array, z: Array) -> Array:
+    """Return dE/dy = 2 (y - W z): (N, d)."""
+    return -squared_error_grad(y, decode(params, z))
+
+
 def energy_grad_params(params: Params, y: Array, z: Array, weights: Array) -> Params:
-    """Return d/dW of sum_n weights_n E(y_n, z_n), derivation 3."""
+    """Return d/dW of sum_n weights_n E(y_n, z_n), derivation 4."""
     return Params(W=(weights[:, None] * squared_error_grad(y, decode(params, z))).T @ z)
+
+
+def gap(params: Params, y: Array, z: Array, lam: float) -> Array:
+    """Return how far E(y_n, z_n) can be above F_inf(y_n) at most, equation (5): (N,); a path of z gives (T, N)."""
+    residual = y - decode(params, z)
+    s = lam / np.maximum(2 * np.abs(residual @ params.W).max(axis=-1), lam)
+    bound = s * (2 * (residual * y).sum(axis=-1) - s * (residual**2).sum(axis=-1))
+    return energy(params, y, z, lam) - bound
+
+
+def kkt_residual(params: Params, y: Array, z: Array, lam: float) -> Array:
+    """Return the largest violation of equation (2) for each sample, in the unit of lam: (N,).
+
+    It is the distance of c_i from lam sign(z_i), or from the interval [-lam, lam] where z_i = 0.
+    """
+    c = -cost_grad_z(params, y, z)
+    return np.where(z == 0, np.abs(c) - lam, np.abs(c - lam * np.sign(z))).clip(0).max(axis=-1)
 
 
 def infer(
     params: Params,
     y: Array,
     lam: float,
+    method: str = "fista",
     *,
-    tol: float = 1e-5,
-    max_iter: int = 1000,
+    tol: float = 1e-6,
+    max_iter: int = 10_000,
     z0: Array | None = None,
     trace: bool = False,
 ) -> Inference:
-    """Return z-check = argmin_z E(y, z) by ISTA, equation (2), for all samples at once.
+    """Return z-check = argmin_z E(y, z), equation (2), for all samples at once.
 
     Parameters
     ----------
     y : (N, d)
-    lam : >= 0
-    tol : a sample has converged when a step moves none of its codes by more than tol * max|z|
-    max_iter : iterations at most
-    z0 : start (N, k); zero if None
-    trace : keep z after each iteration, (T, N, k)
+    lam : > 0
+    method : "fista" (with restarts), "ista", "coordinate_descent", or "active_set", the fastest
+    tol : a sample has converged when its `gap` is at most tol times its energy
+    max_iter : iterations at most; a sweep over all atoms counts as one
+    z0 : start (N, k); zero if None. From the solution nothing is iterated at all
+    trace : keep z after each iteration, (T, N, k); `energy` and `gap` of the whole path are one call each. A sample
+        that has converged stays where it is. `active_set` has no path.
+
+    Returns
+    -------
+    Inference
+        float32 if W and y are. Single precision cannot certify gaps below 1e-4: with a smaller `tol` the computation is
+        done in double precision, and what it finds is rounded at the end.
 
     Raises
     ------
     ValueError, TypeError
         if an argument has the wrong shape or type, holds NaN or infinity, or is out of range.
+
+    Warns
+    -----
+    ConvergenceWarning
+        with their number, if samples have not converged after `max_iter` iterations.
     """
     W = validation.squarable("params.W", params.W, ("d", "k"))
     y = validation.squarable("y", y, ("N", W.shape[0]))
-    lam, tol = validation.non_negative("lam", lam), validation.positive("tol", tol)
-    shape = (len(y), W.shape[1])
-    z = (
-        np.zeros(shape, np.result_type(W, y))
-        if z0 is None
-        else validation.array("z0", z0, shape).astype(np.result_type(W, y))
-    )
-    # with S = I - (2/L) W^T W and W_e = (2/L) W^T, (2) reads z <- sh(W_e y + S z): d is paid for once, not each time
-    gram = W.T @ W
-    lipschitz = 2 * float(np.linalg.eigvalsh(gram)[-1])  # sigma_max(W)^2, far cheaper than an SVD of W
-    if lipschitz > np.finfo(W.dtype).tiny:
-        step_length = 1 / lipschitz
-    else:  # W = 0: z = 0 is the answer, and stays
-        step_length, z = 0.0, np.zeros_like(z)
-    S = np.eye(shape[1], dtype=z.dtype) - 2 * step_length * gram
-    drive, iterates = y @ (2 * step_length * W), []
-    for n_iter in range(1, validation.count("max_iter", max_iter) + 1):  # noqa: B007 - n_iter is reported
-        z_next = shrink(drive + z @ S, lam * step_length)
-        step, z = np.abs(z_next - z).max(axis=1), z_next
-        converged = step <= tol * np.abs(z).max(axis=1)
-        if trace:
-            iterates.append(z)
-        if converged.all():
-            break
-    return Inference(
-        z, energy(Params(W), y, z, lam), n_iter, converged, np.array(iterates, z.dtype).reshape(-1, *shape)
-    )
+    lam, tol = validation.positive("lam", lam), validation.positive("tol", tol)
+    max_iter = validation.count("max_iter", max_iter)
+    validation.choice("method", method, METHODS)
+    if trace and method not in ITERATES:
+        raise ValueError(f"trace: expected False for the method {method!r}, which has no path to keep")
+    shape, dtype = (len(y), W.shape[1]), np.result_type(W, y)
+    precision = dtype if tol >= SINGLE else np.dtype(np.float64)
+    w_unit, y_unit = _power_of_two(W), _power_of_two(y)  # so that no square over- or underflows, and no digit changes
+    z_unit, z = y_unit / w_unit, np.zeros(shape, precision)
+    if z0 is not None:  # an atom of zeros explains nothing and costs lam
+        z = (np.where(W.any(axis=0), validation.squarable("z0", z0, shape), 0) / z_unit).astype(precision)
+    W_scaled, y_scaled = (W / w_unit).astype(precision, copy=False), (y / y_unit).astype(precision, copy=False)
+    lam_scaled = max(lam / w_unit / y_unit, float(np.finfo(np.float32).tiny))
+    if lam_scaled > 2 * W.shape[0]:  # in these units 2 max|W^T y| is less: all codes are 0, however large lam is
+        lam_scaled, z = 2.0 * W.shape[0], np.zeros_like(z)
+    z, n_iter, converged, path = _search(method, W_scaled, y_scaled, lam_scaled, z, tol, max_iter, trace)
+    if not converged.all():
+        left = np.count_nonzero(~converged)
+        message = (
+            f"{left} of {len(y)} samples have not converged after {n_iter} iterations of {method!r}, tol = {tol:g}"
+        )
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+    z, path = ((a * z_unit).astype(dtype, copy=False) for a in (z, path))
+    return Inference(z, energy(Params(W), y, z, lam), n_iter, converged, path)
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:
-    """Return F_inf(y), equation (3): (N, d) -> (N,); from above, as near as `infer` comes with the same options."""
+    """Return F_inf(y), equation (3): (N, d) -> (N,); from above, up to tol F. The options are those of `infer`."""
     return infer(params, y, lam, **options).energy
 
 
-def fit(
-    params: Params,
-    y: Array,
-    rng: np.random.Generator,
-    *,
-    lam: float,
-    optimizer: Optimizer | None = None,
-    n_epochs: int = 1,
-    batch_size: int | None = 500,
-    tol: float = 1e-3,
-    max_iter: int = 100,
-    callback: Callback | None = None,
-) -> Fit[Params]:
-    """Return a dictionary of unit columns that makes F low on the data, equation (4).
+def free_energy_grad_y(params: Params, y: Array, lam: float, **options: Any) -> Array:
+    """Return dF/dy, derivation 4: (N, d); its square error is at most 4 tol F."""
+    found = infer(params, y, lam, **options)
+    return energy_grad_y(params, np.asarray(y), found.z)
 
-    For each mini-batch: infer the codes, one step on W, columns back to unit norm.
 
-    Parameters
-    ----------
-    params : where to start; never written to
-    y : data (N, d)
-    optimizer : of W; gradient descent of rate 0.1 if None
-    tol, max_iter : of the inference
+def free_energy_grad_params(params: Params, y: Array, lam: float, weights: Array, **options: Any) -> Params:
+    """Return d/dW of sum_n weights_n F(y_n), derivation 4: the type of the parameters."""
+    found = infer(params, y, lam, **options)
+    return energy_grad_params(params, np.asarray(y), found.z, weights)
 
-    Raises
-    ------
-    ValueError, TypeError
-        for a wrong argument.
-    FloatingPointError
-        if training diverges.
-    """
-    params = Params(validation.squarable("params.W", params.W, ("d", "k")))
-    y = validation.squarable("y", y, ("N", params.W.shape[0]))
-    validation.generator("rng", rng)
-    lam = validation.non_negative("lam", lam)
-    inner = gradient_descent(0.1) if optimizer is None else optimizer
 
-    def normalised_step(params: Params, grads: Params, state: Any) -> tuple[Params, Any]:
-        params, state = inner.step(params, grads, state)
-        return unit_columns(params), state
+def _search(
+    method: str, W: Array, y: Array, lam: float, z: Array, tol: float, max_iter: int, trace: bool
+) -> tuple[Array, int, Array, Array]:
+    """Return z-check, the number of iterations, who has converged, and the path."""
+    if method in FAST and not trace:
+        z, n_iter, converged = FAST[method](pose(W, y, lam), z.T, tol, max_iter)
+        return z.T, n_iter, converged, np.zeros((0, *z.T.shape), z.dtype)
+    params, path, n_iter = Params(W), [], 0
+    iterates = ITERATES[method](W, y, lam, z)
+    converged = gap(params, y, z, lam) <= tol * energy(params, y, z, lam)
+    while n_iter < max_iter and not converged.all():
+        z, n_iter = np.where(converged[:, None], z, next(iterates)), n_iter + 1
+        converged = gap(params, y, z, lam) <= tol * energy(params, y, z, lam)
+        if trace:
+            path.append(z)
+    return z, n_iter, converged, np.array(path, z.dtype).reshape(-1, *z.shape)
 
-    def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
-        found = infer(params, y[batch], lam, tol=tol, max_iter=max_iter)
-        weights = np.full(len(batch), 1 / len(batch), y.dtype)
-        return float(found.energy.mean()), energy_grad_params(params, y[batch], found.z, weights)
 
-    return minimize(
-        loss_and_grad,
-        params,
-        len(y),
-        optimizer=Optimizer(inner.init, normalised_step),
-        n_epochs=n_epochs,
-        batch_size=batch_size,
-        rng=rng,
-        callback=callback,
-    )
+def _power_of_two(a: Array) -> float:
+    """Return a power of two near the largest number of a; 1 if all are zero."""
+    largest = float(np.abs(a).max())
+    return 2.0 ** np.frexp(largest)[1] if largest > 0 else 1.0

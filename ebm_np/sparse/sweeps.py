@@ -1,0 +1,65 @@
+r"""Coordinate descent for a large batch: `textbook.coordinate_descent`, over-relaxed, and nearly all of it BLAS.
+
+    z_j <- sh_{w t / G_jj} [ z_j + w c_j / G_jj ],   j = 1, ..., k,   0 < w < 2                                    (1)
+    t_n = max(t, 0.35 max|b| / 2^n) in sweep n = 0, 1, ...                                                         (2)
+
+The symbols are those of `gram_form`. Ten sweeps are worth some thirty iterations of FISTA.
+
+Derivation
+----------
+1. With w = 1 and all other codes fixed, (1) is the minimiser in z_j. For any w in (0, 2) it is a prox step of length
+   w / G_jj on a parabola of curvature G_jj, so E does not rise; w = 1.25 saves a third of the sweeps, as
+   over-relaxation does for Gauss-Seidel.
+2. A sweep from zero at a small t lets too many atoms in, and it takes many sweeps to drive them out again: hence (2).
+3. z_j + w c_j / G_jj is linear in z. So a sweep is one product per block of atoms with all codes as they were before
+   the block, and inside the block a short product with those that have just changed.
+
+Source: Friedman, Hastie & Tibshirani 2010; the blocks are ours.
+"""
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.sparse.gram_form import Problem, largest
+
+RELAXATION = 1.25
+DESCENT = 0.35
+BLOCK = 16
+"""Atoms whose codes are updated between two large products."""
+
+
+def descent(problem: Problem) -> int:
+    """Return after how many sweeps (2) has come down to t, for the median sample."""
+    halvings = np.log2(np.maximum(DESCENT * largest(problem.b), problem.t) / problem.t)
+    return int(np.ceil(np.median(halvings).clip(0, 15)))
+
+
+def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Array:
+    """Return z (k, N) after n sweeps of equation (1); with `descend` the first of them follow equation (2)."""
+    k, n_samples = z.shape
+    diagonal = np.diag(problem.gram)
+    rate = np.divide(
+        RELAXATION, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0
+    )  # an atom of zeros: z_j stays
+    within = -rate[:, None] * problem.gram
+    ahead = -within - np.eye(k, dtype=z.dtype)  # u = rate b - ahead z = z + rate c
+    blocks_of_atoms = [slice(i, min(i + BLOCK, k)) for i in range(0, k, BLOCK)]
+    for atoms in blocks_of_atoms:  # codes that the block has just changed are accounted for as they change
+        ahead[atoms, atoms] = np.triu(ahead[atoms, atoms])
+    drive, z = rate[:, None] * problem.b, z.copy()
+    height = DESCENT * largest(problem.b) if descend else np.zeros(n_samples, z.dtype)
+    u, v, bound = np.empty((BLOCK, n_samples), z.dtype), np.empty_like(height), np.empty_like(height)
+    for sweep in range(n):
+        t = np.maximum(height * z.dtype.type(0.5**sweep), problem.t)
+        for atoms in blocks_of_atoms:
+            block = u[: atoms.stop - atoms.start]
+            np.matmul(ahead[atoms], z, out=block)
+            np.subtract(drive[atoms], block, out=block)
+            for u_j, j in zip(block, range(atoms.start, atoms.stop), strict=True):
+                if j > atoms.start:
+                    u_j += np.dot(within[j, atoms.start : j], z[atoms.start : j], out=v)
+                np.multiply(t, rate[j], out=bound)
+                np.minimum(u_j, bound, out=v)
+                np.maximum(v, np.negative(bound, out=bound), out=v)
+                np.subtract(u_j, v, out=z[j])
+    return z

@@ -1,0 +1,35 @@
+"""What several figures start from: whitened patches, and the strokes of MNIST."""
+
+from typing import Any
+
+import numpy as np
+
+from ebm_np.data import mnist, patches, photographs
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.results import Fit
+from ebm_np.sparse import dictionary, sparse_coding
+
+STROKES_LAM = 0.5
+
+
+def whitened_patches(rng: np.random.Generator, n: int, size: int, dtype: Any = np.float64) -> tuple[Array, str]:
+    """Return n patches of whitened photographs (n, size^2), without DC, of unit variance on the whole; and a source."""
+    found = photographs.load(dtype=dtype)
+    images = [patches.whiten_image(image) for image in found.images]
+    y = patches.remove_dc(patches.random_patches(images, rng, n, size).reshape(n, -1))
+    return y / y.std(), f"{n:,} whitened patches, {found.source}"
+
+
+def unit_norm(y: Array) -> Array:
+    """Return the rows of y at unit norm; a row of zeros stays as it is."""
+    norm = np.linalg.norm(y, axis=1, keepdims=True)
+    return y / np.where(norm > 0, norm, 1)
+
+
+def strokes(rng: np.random.Generator, quick: bool) -> tuple[Fit[sparse_coding.Params], str]:
+    """Return 256 atoms learned from all training digits of MNIST (3,000 if quick), float32, and a source."""
+    found = mnist.load_or_synthetic("train", dtype=np.float32)
+    y = found.images[:3_000] if quick else found.images
+    start = sparse_coding.init(rng, y.shape[1], 256, y.dtype)
+    fitted = dictionary.fit(start, y, rng, lam=STROKES_LAM, n_epochs=1 if quick else 4, n_sweeps=10)
+    return fitted, f"{found.source}{', the first 3,000' if quick else ''}"
