@@ -124,8 +124,8 @@ def follow_path(problem: Problem, max_iter: int) -> tuple[Array, int]:
         t[going] = np.where(length < t[going] - part.t, t[going] - length, part.t)
         kind, atom = np.divmod(event, k)
         here, before_the_end = (atom, going), t[going] > part.t
-        left[:, going] = 0
-        left[here] = np.where(kind == 0, signs[here], 0)
+        left[:, going] *= length == 0  # in a tie none comes back, or it would go round in circles
+        left[here] = np.where(kind == 0, signs[here], left[here])
         signs[here] = np.where(before_the_end, np.choose(kind, [0, 1, -1]), signs[here])
         z[here] *= kind != 0
     return signs, n_iter
@@ -136,7 +136,7 @@ def _next_event(
 ) -> tuple[Array, Array]:
     """Return equation (4)'s event (k leave, then k join at +t, then k at -t) and by how much t falls until then."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        leave = np.where(z * slope < 0, -z / slope, np.inf)
+        leave = np.where(signs * slope < 0, np.abs(z / slope), np.inf)
         at_border = [(side, (t - side * c) / (1 - side * fall)) for side in (1, -1)]
     # an atom that has just left a border moves away from it, and a twin of one that is in stays on it for ever
     joins = [

@@ -15,9 +15,9 @@ round envelopes on a grid of centres about a width apart, over all waves of the 
 width and each quarter of the directions is a start. Where f s_u is small, a turn by 90 degrees with widths exchanged
 changes little, and tiny functions have many minima: the best end goes down again, also turned, and a pixel aside.
 
-Bounds: a centre up to a quarter of the side outside the patch; widths of 0.4 pixels to twice the longer side; a wave
-that pixels can hold, f max(|cos theta|, |sin theta|) < 1/2; f >= 0.001, for at 0 the sine vanishes (F is even in f, and
-steps past 0 are reflected). There a blob (phi = 0) or an edge (phi = +-pi/2, A large) shows no oscillation in a patch.
+Bounds: a centre up to 3 pixels outside the patch; widths of 0.4 pixels to twice the longer side; a wave that pixels can
+hold, f max(|cos theta|, |sin theta|) < 1/2, which is 0.7 along a diagonal; f >= 0.001, as at 0 the sine vanishes. There
+a blob (phi = 0) or an edge (phi = +-pi/2, A large) shows no oscillation within a patch.
 
 Derivation
 ----------
@@ -46,7 +46,7 @@ from ebm_np.foundations import validation as check
 from ebm_np.foundations.arrays import Array
 
 START_WIDTHS = (0.6, 1.0, 1.7, 3.0, 5.0)
-MIN_FREQUENCY, MIN_WIDTH, TINY, BLOCK = 1e-3, 0.4, 1e-300, 32
+MIN_FREQUENCY, MIN_WIDTH, MARGIN, TINY, BLOCK = 1e-3, 0.4, 3, 1e-300, 32
 
 
 class Gabor(NamedTuple):
@@ -135,10 +135,10 @@ def _columns(p: Array, size: tuple[int, ...]) -> tuple[Array, Array, Array, Arra
 def _clip(p: Array, size: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """Return p within its bounds, and the bounds; that of f depends on theta."""
     (h, w), widest, narrowest = size, np.log(2 * max(size)), np.log(MIN_WIDTH)
-    low = np.array([-w / 4, -h / 4, -np.inf, MIN_FREQUENCY, narrowest, narrowest])
-    high = np.tile([1.25 * w - 1, 1.25 * h - 1, np.inf, 0.5 - MIN_FREQUENCY, widest, widest], (len(p), 1))
+    low = np.array([-MARGIN, -MARGIN, -np.inf, MIN_FREQUENCY, narrowest, narrowest])
+    high = np.tile([w - 1 + MARGIN, h - 1 + MARGIN, np.inf, 0.5 - MIN_FREQUENCY, widest, widest], (len(p), 1))
     high[:, 3] /= np.maximum(np.abs(np.cos(p[:, 2])), np.abs(np.sin(p[:, 2])))
-    return np.clip(np.where(np.arange(6) == 3, np.abs(p), p), low, high), low, high
+    return np.clip(p, low, high), low, high
 
 
 def _step(p: Array, gradient: Array, hessian: Array, damping: Array, size: tuple[int, ...]) -> Array:

@@ -35,6 +35,7 @@ another energy than (1), whose gradient has the factor 2 of derivation 1 (at ort
 Source: notes 08-2, "Sparse coding", "FISTA"; Olshausen & Field 1996; Tibshirani 1996; Kim et al. 2007 (5).
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -225,6 +226,6 @@ def _search(
 
 
 def _power_of_two(a: Array) -> float:
-    """Return a power of two near the largest number of a; 1 if all are zero."""
-    largest = float(np.abs(a).max())
-    return 2.0 ** np.frexp(largest)[1] if largest > 0 else 1.0
+    """Return a power of two near the largest number of a, but none whose square or ratio no number could hold."""
+    exponent = math.frexp(float(np.abs(a).max()))[1]  # 0 if all are zero
+    return math.ldexp(1.0, min(max(exponent, -500), 500))
