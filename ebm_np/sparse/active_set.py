@@ -35,45 +35,56 @@ from ebm_np.sparse.gram_form import Problem, blocks, certified, certify, correla
 from ebm_np.sparse.supports import solve_signs
 from ebm_np.sparse.sweeps import descent, sweeps
 
-SWEEPS = 5
+SWEEPS = 6
 """Sweeps at the t asked for, after the descent to it, before the first guess."""
 TRIES = 4
 """Rounds of (1) and (2) before going back to sweeping."""
 TWIN = 1e-9
 """An atom whose correlation moves with the border up to this fraction says what another one says."""
-ROUNDS = 3
-"""Rounds of sweeping, each twice as long as the last, before the path is followed."""
+ROUNDS = 2
+"""Further rounds of sweeping, each twice as long as the last, before the path is followed."""
 
 
 def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array, int, Array]:
     """Return z-check (k, N), the sweeps of the slowest sample, and for each whether its relative gap is <= tol."""
-    found, converged, n_iter = np.empty_like(z), np.zeros(z.shape[1], bool), 0
+    n = min(descent(problem) + SWEEPS, max_iter)
+    warm = np.any(z)
+    converged = certified(problem, z, tol) if warm else np.zeros(z.shape[1], bool)
+    if converged.all():
+        return np.array(z), 0, converged
+    found = np.array(z, order="C") if warm else np.empty(z.shape, z.dtype)
     for block in blocks(z.shape[1], len(z)):
-        found[:, block], n, converged[block] = _solve(problem.take(block), z[:, block], tol, max_iter)
-        n_iter = max(n_iter, n)
-    return found, n_iter, converged
+        part = problem.take(block)
+        swept = sweeps(part.astype(np.float32), z[:, block].astype(np.float32), n, descend=not warm)
+        found[:, block], converged[block] = _finish(part, swept, tol)
+    here = np.flatnonzero(~converged)
+    if not here.size:
+        return found, n, converged
+    found[:, here], n_more, converged[here] = _insist(problem.take(~converged), found[:, here], tol, n, max_iter - n)
+    return found, n + n_more, converged
 
 
-def _solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array, int, Array]:
-    """Solve one block: sweep, finish those whose signs are right, sweep on; the last ones follow the path."""
-    cold, n_iter, n = not z.any(), 0, descent(problem) + SWEEPS
-    converged = np.zeros(z.shape[1], bool) if cold else certified(problem, z, tol)
-    z = np.array(z)
-    for attempt in range(ROUNDS):
-        here, part = np.flatnonzero(~converged), problem.take(~converged)
-        n_sweeps = min(n * 2**attempt, max_iter - n_iter)
-        if not here.size or not n_sweeps:
+def _finish(problem: Problem, swept: Array, tol: float) -> tuple[Array, Array]:
+    """Return the exact codes where the signs of the swept ones lead to them, else the swept ones, and who passes."""
+    z, passed = newton(problem, signs_of(swept, 0), tol)
+    z[:, ~passed] = swept[:, ~passed]
+    return z, passed
+
+
+def _insist(problem: Problem, z: Array, tol: float, n: int, max_iter: int) -> tuple[Array, int, Array]:
+    """Solve what the first guess did not: sweep on from z, twice as long each time; the last ones follow the path."""
+    converged, n_iter = np.zeros(z.shape[1], bool), 0
+    for _ in range(ROUNDS):
+        here, part, n = np.flatnonzero(~converged), problem.take(~converged), min(2 * n, max_iter - n_iter)
+        if not here.size or not n:
             break
-        rough = part.astype(np.float32) if attempt == 0 else part
-        swept = sweeps(rough, z[:, here].astype(rough.b.dtype), n_sweeps, descend=cold and attempt == 0)
-        exact, passed = newton(part, signs_of(swept, 0), tol)
-        exact[:, ~passed] = swept[:, ~passed]
-        z[:, here], converged[here], n_iter = exact, passed, n_iter + n_sweeps
+        z[:, here], converged[here] = _finish(part, sweeps(part, z[:, here], n), tol)
+        n_iter += n
     here, part = np.flatnonzero(~converged), problem.take(~converged)
     if here.size:
         signs, n_steps = follow_path(part, max_iter - n_iter)
-        exact, swept = newton(part, signs, tol)[0], z[:, here]
-        z[:, here] = np.where(_energy(part, exact) < _energy(part, swept), exact, swept)
+        (exact, passed), swept = newton(part, signs, tol), z[:, here]
+        z[:, here] = np.where(passed | (_energy(part, exact) < _energy(part, swept)), exact, swept)
         converged[here], n_iter = certified(part, z[:, here], tol), n_iter + n_steps
     return z, n_iter, converged
 

@@ -51,8 +51,8 @@ def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array,
     """Return z-check (k, N), the iterations of the slowest sample, and for each whether its relative gap is <= tol."""
     length = 1 / (float(np.linalg.eigvalsh(problem.gram)[-1]) or 1.0)  # W = 0: any length will do
     step = Step(np.eye(len(z), dtype=z.dtype) - z.dtype.type(length) * problem.gram, length)
-    found, converged, n_iter = np.empty_like(z), np.zeros(z.shape[1], bool), 0
-    for block in blocks(z.shape[1], 2 * len(z)):
+    found, converged, n_iter = np.empty(z.shape, z.dtype), np.zeros(z.shape[1], bool), 0
+    for block in blocks(z.shape[1], 4 * len(z)):
         found[:, block], n, converged[block] = _solve(problem.take(block), step, z[:, block], tol, max_iter)
         n_iter = max(n_iter, n)
     return found, n_iter, converged

@@ -20,6 +20,8 @@ from ebm_np.sparse.gram_form import Problem
 
 CACHE = 1 << 17
 """Numbers in the matrices of a group at most."""
+FEW = 48
+"""Samples from which on a group of their own is worth its while."""
 
 
 def solve_signs(problem: Problem, signs: Array) -> Array:
@@ -44,46 +46,51 @@ def solve_signs(problem: Problem, signs: Array) -> Array:
     for group in _of_like_size(size[order]):
         chosen, width = order[group], size[order[group.stop - 1]]
         atoms = np.ascontiguousarray(support[chosen, :width].T)
-        z[atoms, chosen] = _solve_ldl(_gather(gram, atoms), np.ascontiguousarray(right[chosen, :width].T))
+        z[atoms, chosen] = _solve_ldl(_gather(gram, atoms, right[chosen, :width].T))
     return z[:k]
 
 
 def _of_like_size(size: Array) -> Iterator[slice]:
-    """Yield slices of ascending sizes that differ by 1 at most and whose matrices fit a cache; 0 is left out."""
+    """Yield slices of ascending sizes, without 0: alike but for 1 or few samples, their matrices fit for a cache."""
     start = int(np.searchsorted(size, 0, side="right"))
     while start < len(size):
-        width = int(size[start]) + 1
-        stop = min(int(np.searchsorted(size, width, side="right")), start + max(64, CACHE // width**2))
+        alike = int(np.searchsorted(size, size[start] + 1, side="right"))
+        stop = min(max(alike, start + FEW), start + max(FEW, CACHE // (int(size[start]) + 1) ** 2), len(size))
         yield slice(start, stop)
         start = stop
 
 
-def _gather(gram: Array, atoms: Array) -> Array:
-    """Return the lower triangles of G_SS: atoms (p, B) -> (p, p, B); what is above the diagonal is not set."""
+def _gather(gram: Array, atoms: Array, right: Array) -> Array:
+    """Return the lower triangles of G_SS with the right side as a last row: atoms, right (p, B) -> (p + 1, p, B).
+
+    What is above the diagonal is not set.
+    """
     p, n_samples = atoms.shape
-    matrices, flat, row = np.empty((p, p, n_samples), gram.dtype), gram.ravel(), atoms * len(gram)
+    matrices, flat, row = np.empty((p + 1, p, n_samples), gram.dtype), gram.ravel(), atoms * len(gram)
     for i in range(p):
         np.take(flat, row[i] + atoms[: i + 1], out=matrices[i, : i + 1], mode="clip")  # "raise" would buffer `out`
+    matrices[p] = right
     return matrices
 
 
-def _solve_ldl(A: Array, x: Array) -> Array:
-    """Solve A x = right side, one system a column, A (p, p, B) lower triangles, x (p, B); both are used up.
+def _solve_ldl(A: Array) -> Array:
+    """Return x (p, B) with G x = right side, one system a column, for what `_gather` returns, which is used up.
 
-    A = L D L^T: column j of L D is a_j - sum_{i<j} l_i d_i l_ji; D's reciprocals replace it where they are not zero.
+    G = L D L^T: column j of L D is g_j - sum_{i<j} l_i d_i l_ji, and D's reciprocals replace it where they are not
+    zero. The same step makes of the last row D^-1 L^-1 times the right side. What remains is L^T.
     """
-    p = len(x)
-    pivots, reciprocal = np.empty_like(x), np.zeros_like(x)
-    smallest = 100 * p * np.finfo(x.dtype).eps
+    p, n_samples = A.shape[1:]
+    pivots, reciprocal = np.empty((p, n_samples), A.dtype), np.zeros(n_samples, A.dtype)
+    smallest = 100 * p * np.finfo(A.dtype).eps
     for j in range(p):
         diagonal = A[j, j].copy()
         if j:
             A[j:, j] -= np.einsum("ikn,kn->in", A[j:, :j], A[j, :j] * pivots[:j])
-            x[j] -= np.einsum("kn,kn->n", A[j, :j], x[:j])
         pivots[j] = A[j, j]
-        np.divide(1, pivots[j], out=reciprocal[j], where=pivots[j] > smallest * diagonal)
-        A[j + 1 :, j] *= reciprocal[j]
-    x *= reciprocal
+        reciprocal[:] = 0
+        np.divide(1, pivots[j], out=reciprocal, where=pivots[j] > smallest * diagonal)
+        A[j + 1 :, j] *= reciprocal
+    x = A[p]
     for j in range(p - 2, -1, -1):
-        x[j] -= np.einsum("kn,kn->n", A[j + 1 :, j], x[j + 1 :])
+        x[j] -= np.einsum("kn,kn->n", A[j + 1 : p, j], x[j + 1 :])
     return x

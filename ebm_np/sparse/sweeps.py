@@ -13,6 +13,7 @@ Derivation
 2. A sweep from zero at a small t lets too many atoms in, and it takes many sweeps to drive them out again: hence (2).
 3. z_j + w c_j / G_jj is linear in z. So a sweep is one product per block of atoms with all codes as they were before
    the block, and inside the block a short product with those that have just changed.
+4. Times G_jj, (1) reads G_jj z_j <- sh_{w t} [G_jj z_j + w c_j]: with x_j = G_jj z_j all atoms have one threshold.
 
 Source: Friedman, Hastie & Tibshirani 2010; the blocks are ours.
 """
@@ -37,29 +38,27 @@ def descent(problem: Problem) -> int:
 def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Array:
     """Return z (k, N) after n sweeps of equation (1); with `descend` the first of them follow equation (2)."""
     k, n_samples = z.shape
-    diagonal = np.diag(problem.gram)
-    rate = np.divide(
-        RELAXATION, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0
-    )  # an atom of zeros: z_j stays
-    within = -rate[:, None] * problem.gram
-    ahead = -within - np.eye(k, dtype=z.dtype)  # u = rate b - ahead z = z + rate c
-    blocks_of_atoms = [slice(i, min(i + BLOCK, k)) for i in range(0, k, BLOCK)]
-    for atoms in blocks_of_atoms:  # codes that the block has just changed are accounted for as they change
+    diagonal = np.diag(problem.gram)[:, None]
+    reciprocal = np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)  # an atom of zeros gets none
+    within = -RELAXATION * problem.gram * reciprocal.T
+    ahead = -within - np.eye(k, dtype=z.dtype)  # u = w b - ahead x = x + w c, where x = G_jj z_j (derivation 4)
+    atoms_of = [slice(i, min(i + BLOCK, k)) for i in range(0, k, BLOCK)]
+    for atoms in atoms_of:  # codes that the block has just changed are accounted for as they change
         ahead[atoms, atoms] = np.triu(ahead[atoms, atoms])
-    drive, z = rate[:, None] * problem.b, z.copy()
+    drive, x = z.dtype.type(RELAXATION) * problem.b, np.multiply(diagonal, z, order="C")
     height = DESCENT * largest(problem.b) if descend else np.zeros(n_samples, z.dtype)
-    u, v, bound = np.empty((BLOCK, n_samples), z.dtype), np.empty_like(height), np.empty_like(height)
+    u, v = np.empty((BLOCK, n_samples), z.dtype), np.empty(n_samples, z.dtype)
     for sweep in range(n):
-        t = np.maximum(height * z.dtype.type(0.5**sweep), problem.t)
-        for atoms in blocks_of_atoms:
+        upper = z.dtype.type(RELAXATION) * np.maximum(height * z.dtype.type(0.5**sweep), problem.t)
+        lower = -upper
+        for atoms in atoms_of:
             block = u[: atoms.stop - atoms.start]
-            np.matmul(ahead[atoms], z, out=block)
+            np.matmul(ahead[atoms], x, out=block)
             np.subtract(drive[atoms], block, out=block)
             for u_j, j in zip(block, range(atoms.start, atoms.stop), strict=True):
                 if j > atoms.start:
-                    u_j += np.dot(within[j, atoms.start : j], z[atoms.start : j], out=v)
-                np.multiply(t, rate[j], out=bound)
-                np.minimum(u_j, bound, out=v)
-                np.maximum(v, np.negative(bound, out=bound), out=v)
-                np.subtract(u_j, v, out=z[j])
-    return z
+                    u_j += np.dot(within[j, atoms.start : j], x[atoms.start : j], out=v)
+                np.minimum(u_j, upper, out=v)
+                np.maximum(v, lower, out=v)
+                np.subtract(u_j, v, out=x[j])
+    return np.multiply(x, reciprocal, out=x)

@@ -99,6 +99,27 @@ def test_where_several_atoms_reach_the_border_at_once_one_may_have_to_leave_agai
     np.testing.assert_array_equal(follow_path(pose(W, y, 1.0), MANY)[0].T, np.sign(best))
 
 
+def test_a_code_whose_gap_is_small_enough_is_preferred_to_one_of_the_same_energy_whose_gap_is_not():
+    # the energy is flat to the last digit where the gap still falls: here sweeping nearly arrives before the path does
+    W = np.array(
+        [
+            [-0.7613658736808602, -2.050316332250863, -2.050316332250863],
+            [1.901538103922337, 1.555635906940279, 1.555635906940279],
+        ]
+    )
+    problem = pose(W, np.array([[-0.9176281934474397, -0.33453281079789293]]), 0.006021998598764562)
+    assert solve(problem, zeros(problem), 1e-11, MANY)[2].all()
+
+
+@given(problems(largest_d=8, largest_k=12, largest_n=12, kinds=("duplicate", "opposite")), st.sampled_from([1, 10]))
+def test_twins_are_certified_to_many_digits_after_however_much_sweeping(drawn, sweeping):
+    problem = pose(*drawn)
+    with patch.object(active_set, "SWEEPS", sweeping):
+        z, _, converged = solve(problem, zeros(problem), 1e-10, MANY)
+    assert converged.all()
+    assert relative_gaps(problem, z).max() <= 1e-10
+
+
 @given(problems(largest_d=8, largest_k=12, largest_n=12, kinds=("integer",)))
 def test_the_path_alone_gets_through_ties(drawn):
     problem = pose(*drawn)

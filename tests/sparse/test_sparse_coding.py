@@ -469,6 +469,14 @@ def test_very_large_and_very_small_units_are_no_trouble(method, c, a, rng):
 
 
 @ANY_METHOD
+@pytest.mark.parametrize("e", [-502, -490, 490, 502])
+def test_to_the_last_number_that_is_accepted_one_atom_is_solved_by_hand(method, e):
+    w = y = 2.0**e
+    found = infer(Params(np.array([[w]])), np.array([[y]]), 0.5 * w * y, method, tol=1e-9)
+    assert found.z[0, 0] == pytest.approx(0.75, abs=1e-4)
+
+
+@ANY_METHOD
 @pytest.mark.parametrize("c", [1e-308, 1e-200, 1.0, 1e150])
 @pytest.mark.parametrize("a", [1e-308, 1e-200, 1.0, 1e150])
 def test_units_whose_ratios_no_number_can_hold_give_finite_codes_and_no_warning_but_the_one(method, c, a, rng):
