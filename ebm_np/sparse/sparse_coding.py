@@ -228,4 +228,4 @@ def _search(
 def _power_of_two(a: Array) -> float:
     """Return a power of two near the largest number of a, but none whose square or ratio no number could hold."""
     exponent = math.frexp(float(np.abs(a).max()))[1]  # 0 if all are zero
-    return math.ldexp(1.0, min(max(exponent, -500), 500))
+    return math.ldexp(1.0, min(max(exponent, -505), 505))
