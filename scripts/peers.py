@@ -197,11 +197,11 @@ def coder(problem: str, peer: str) -> tuple[Callable[[], Any], str]:
 
 
 def learner(target: str, peer: str) -> tuple[Callable[[], Any], str]:
-    """Return the training that just reaches the target, in steps of a quarter, and the objective that it reaches."""
+    """Return the training that just reaches the target, in steps of a half, and the objective that it reaches."""
     given = learning(TARGETS[target])
     fit, n = LEARNERS[peer](given), 2_500
     while (reached := _free_energy(fit(n), given.held_out, given.lam)) > given.target:
-        n = n * 5 // 4
+        n = n * 3 // 2
         if n > 20_000_000:
             raise RuntimeError(f"the target {given.target:.4f} was not reached with {n:,} samples, but {reached:.4f}")
     return lambda: fit(n), f"F {reached:.4f} after {n:,} samples"

@@ -37,6 +37,8 @@ from ebm_np.sparse.sweeps import descent, sweeps
 
 SWEEPS = 6
 """Sweeps at the t asked for, after the descent to it, before the first guess."""
+SAMPLE = 1000
+"""Samples whose median says how long the descent is."""
 TRIES = 4
 """Rounds of (1) and (2) before going back to sweeping."""
 TWIN = 1e-9
@@ -47,7 +49,7 @@ ROUNDS = 2
 
 def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array, int, Array]:
     """Return z-check (k, N), the sweeps of the slowest sample, and for each whether its relative gap is <= tol."""
-    n = min(descent(problem) + SWEEPS, max_iter)
+    n = min(descent(problem.take(slice(0, SAMPLE))) + SWEEPS, max_iter)
     warm = np.any(z)
     converged = certified(problem, z, tol) if warm else np.zeros(z.shape[1], bool)
     if converged.all():

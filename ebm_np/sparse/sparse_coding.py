@@ -57,6 +57,8 @@ ITERATES: dict[str, Callable[..., Iterator[Array]]] = {
 }
 FAST = {"fista": fast_fista.solve, "active_set": active_set.solve}
 METHODS = tuple(ITERATES | FAST)
+USUAL = 20
+"""Powers of two up to which units need no care."""
 SINGLE = 1e-4
 """Single precision cannot certify a relative gap below this."""
 
@@ -175,10 +177,13 @@ def infer(
     z_unit, z = y_unit / w_unit, np.zeros(shape, precision)
     if z0 is not None:  # an atom of zeros explains nothing and costs lam
         z = (np.where(W.any(axis=0), validation.squarable("z0", z0, shape), 0) / z_unit).astype(precision)
-    W_scaled, y_scaled = (W / w_unit).astype(precision, copy=False), (y / y_unit).astype(precision, copy=False)
+    W_scaled, y_scaled = (
+        (a if unit == 1 else a / unit).astype(precision, copy=False) for a, unit in ((W, w_unit), (y, y_unit))
+    )
     lam_scaled = max(lam / w_unit / y_unit, float(np.finfo(np.float32).tiny))
-    if lam_scaled > 2 * W.shape[0]:  # in these units 2 max|W^T y| is less: all codes are 0, however large lam is
-        lam_scaled, z = 2.0 * W.shape[0], np.zeros_like(z)
+    most = 2 * W.shape[0] * 4.0**USUAL  # in these units 2 max|W^T y| is less
+    if lam_scaled > most:  # all codes are 0, however large lam is
+        lam_scaled, z = most, np.zeros_like(z)
     z, n_iter, converged, path = _search(method, W_scaled, y_scaled, lam_scaled, z, tol, max_iter, trace)
     if not converged.all():
         left = np.count_nonzero(~converged)
@@ -186,7 +191,7 @@ def infer(
             f"{left} of {len(y)} samples have not converged after {n_iter} iterations of {method!r}, tol = {tol:g}"
         )
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    z, path = ((a * z_unit).astype(dtype, copy=False) for a in (z, path))
+    z, path = ((a if z_unit == 1 else a * z_unit).astype(dtype, copy=False) for a in (z, path))
     return Inference(z, energy(Params(W), y, z, lam), n_iter, converged, path)
 
 
@@ -226,6 +231,6 @@ def _search(
 
 
 def _power_of_two(a: Array) -> float:
-    """Return a power of two near the largest number of a, but none whose square or ratio no number could hold."""
-    exponent = math.frexp(float(np.abs(a).max()))[1]  # 0 if all are zero
-    return math.ldexp(1.0, min(max(exponent, -505), 505))
+    """Return a power of two near the largest number of a: 1 for usual numbers, and none that cannot be squared."""
+    exponent = math.frexp(float(max(a.max(), -a.min())))[1]  # 0 if all are zero
+    return math.ldexp(1.0, min(max(exponent, -505), 505)) if abs(exponent) > USUAL else 1.0

@@ -48,12 +48,14 @@ def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Arra
     drive, x = z.dtype.type(RELAXATION) * problem.b, np.multiply(diagonal, z, order="C")
     height = DESCENT * largest(problem.b) if descend else np.zeros(n_samples, z.dtype)
     u, v = np.empty((BLOCK, n_samples), z.dtype), np.empty(n_samples, z.dtype)
+    fresh = descend and not x.any()
     for sweep in range(n):
         upper = z.dtype.type(RELAXATION) * np.maximum(height * z.dtype.type(0.5**sweep), problem.t)
         lower = -upper
         for atoms in atoms_of:
             block = u[: atoms.stop - atoms.start]
-            np.matmul(ahead[atoms], x, out=block)
+            reach = atoms.start if fresh else k  # from zero, only codes of earlier blocks are there to look at
+            np.matmul(ahead[atoms, :reach], x[:reach], out=block)
             np.subtract(drive[atoms], block, out=block)
             for u_j, j in zip(block, range(atoms.start, atoms.stop), strict=True):
                 if j > atoms.start:
@@ -61,4 +63,5 @@ def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Arra
                 np.minimum(u_j, upper, out=v)
                 np.maximum(v, lower, out=v)
                 np.subtract(u_j, v, out=x[j])
+        fresh = False
     return np.multiply(x, reciprocal, out=x)
