@@ -37,6 +37,7 @@ larger, too, so that lam must be k times smaller for like codes.
 Source: notes 08-2, "Sparse coding"; Olshausen & Field 1996; Mairal, Bach, Ponce & Sapiro 2010.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ def fit(
     *,
     lam: float,
     n_epochs: int = 1,
-    batch_size: int | None = 1024,
+    batch_size: int | None = 512,
     n_sweeps: int = 4,
     forgetting: float = 10.0,
     normalization: str = "sphere",
@@ -160,7 +161,7 @@ def _update(state: State, y: Array, z: Array, memory: float, normalization: str)
     A, B, atoms = memory * state.A + z @ z.T, memory * state.B + z @ y, np.ascontiguousarray(state.W.T)
     for j in np.flatnonzero(np.diag(A)):
         u = atoms[j] + (B[j] - A[j] @ atoms) / A[j, j]
-        atoms[j] = u / (np.linalg.norm(u) or 1) if normalization == "sphere" else u
+        atoms[j] = u / (math.sqrt(u @ u) or 1) if normalization == "sphere" else u
     s = NORMALIZATIONS[normalization](np.linalg.norm(atoms, axis=1))
     return State((atoms / s[:, None]).T, s[:, None] * A * s, s[:, None] * B), s
 

@@ -40,9 +40,10 @@ def test_a_problem_is_what_its_letters_say(drawn):
 
 @pytest.mark.parametrize("which", [np.array([1, 0, 1, 1, 0, 0], bool), slice(2, 5), np.ones(6, bool)])
 def test_taking_samples_is_posing_their_problem(which, rng):
-    W, y = rng.normal(size=(5, 4)), rng.normal(size=(6, 5))
-    for taken, expected in zip(pose(W, y, 0.4).take(which), pose(W, y[which], 0.4), strict=True):
-        np.testing.assert_allclose(taken, expected, rtol=1e-13)
+    W, y, t = rng.normal(size=(5, 4)), rng.normal(size=(6, 5)), rng.random(6)
+    taken = pose(W, y, 0.4)._replace(t=t).take(which)
+    for found, expected in zip(taken, pose(W, y[which], 0.4)._replace(t=t[which]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 def test_a_problem_is_cast_as_a_whole(rng):

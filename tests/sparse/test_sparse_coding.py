@@ -12,7 +12,7 @@ from ebm_np.foundations.costs import squared_error
 from ebm_np.foundations.gradient_check import gradient_check
 from ebm_np.foundations.proximal import shrink
 from ebm_np.foundations.results import ConvergenceWarning, Inference
-from ebm_np.sparse import sparse_coding
+from ebm_np.sparse import sparse_coding, textbook
 from ebm_np.sparse.sparse_coding import (
     ITERATES,
     METHODS,
@@ -409,15 +409,26 @@ def test_the_trace_is_the_path_and_ends_when_the_last_sample_has_converged(metho
         assert since == 0 or (path[since, n] != path[since - 1, n]).any()
 
 
-@ANY_ITERATES
-def test_the_trace_holds_the_iterates_of_the_textbook(method, rng):
-    params, y = draw_problem(rng)
-    z0 = rng.normal(size=(4, 5))
-    iterates = ITERATES[method](params.W, y, 0.3, z0)
+@pytest.mark.parametrize(
+    ("method", "of_the_textbook"),
+    [
+        ("ista", textbook.ista),
+        ("fista", partial(textbook.fista, restart=True)),
+        ("coordinate_descent", textbook.coordinate_descent),
+    ],
+)
+def test_each_method_takes_the_steps_of_the_textbook_with_a_trace_and_without(method, of_the_textbook, rng):
+    params, y = draw_problem(rng, d=12, k=20)
+    iterates = of_the_textbook(params.W, y, 0.3, np.zeros((4, 20)))
     with pytest.warns(ConvergenceWarning):
-        found = infer(params, y, 0.3, method, tol=1e-15, max_iter=9, z0=z0, trace=True)
+        found = infer(params, y, 0.3, method, tol=1e-15, max_iter=60, trace=True)
+    assert len(found.trace) == 60
     for z in found.trace:
-        np.testing.assert_allclose(z, next(iterates), rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(z, next(iterates), rtol=1e-8, atol=1e-10)
+    for n in (1, 9):
+        with pytest.warns(ConvergenceWarning, match=f"after {n} iterations"):
+            without = infer(params, y, 0.3, method, tol=1e-15, max_iter=n)
+        np.testing.assert_allclose(without.z, found.trace[n - 1], rtol=1e-9, atol=1e-11)
 
 
 @ANY_METHOD
@@ -504,6 +515,15 @@ def test_single_precision_is_kept_and_finds_the_minimum_to_its_digits(method, to
     assert free_energy_grad_y(*single, 0.3, method=method, tol=tol).dtype == np.float32
     weights = np.ones(4, np.float32)
     assert free_energy_grad_params(*single, 0.3, weights, method=method, tol=tol).W.dtype == np.float32
+
+
+@ANY_METHOD
+def test_a_gap_that_single_precision_cannot_certify_is_reached_nevertheless(method, rng):
+    params, y = draw_problem(rng, d=40, k=20, n=50)
+    found = infer(Params(params.W.astype(np.float32)), y.astype(np.float32), 1.0, method, tol=1e-9)
+    assert found.converged.all()
+    assert found.z.dtype == np.float32
+    assert not (found.z == found.z.astype(np.float16)).all()
 
 
 @ANY_ITERATES

@@ -30,8 +30,9 @@ def swept_by_loops(W, y, lam, z, w):
 
 @given(generators(), st.integers(1, 12), st.integers(1, 40), st.integers(1, 4), st.booleans())
 def test_without_relaxation_a_sweep_is_that_of_the_textbook(rng, d, k, n, with_zeros):
-    W, y, lam = dictionary(rng, d, k), rng.normal(size=(5, d)), 0.6
-    z = rng.normal(size=(5, k))
+    unit = 10.0 ** rng.uniform(-4, 4)
+    W, y, lam = unit * dictionary(rng, d, k), rng.normal(size=(5, d)), 0.6 * unit
+    z = rng.normal(size=(5, k)) / unit
     if with_zeros:
         W[:, rng.integers(k)] = 0
         z *= W.any(axis=0)
