@@ -10,6 +10,7 @@ from strategies import generators
 from ebm_np.sparse import active_set
 from ebm_np.sparse.active_set import follow_path, newton, signs_of, solve
 from ebm_np.sparse.gram_form import certify, correlation, pose
+from ebm_np.sparse.sweeps import sweeps
 
 MANY = 10_000
 
@@ -120,6 +121,22 @@ def test_twins_are_certified_to_many_digits_after_however_much_sweeping(drawn, s
     assert relative_gaps(problem, z).max() <= 1e-10
 
 
+@pytest.mark.parametrize(
+    ("W", "y"),
+    [
+        ([[-1, 0, 0, 1], [0, 0, 1, -1], [1, 0, -1, 1], [-1, -1, 1, 0]], [2, -2, -1, -2]),
+        ([[0, 1, 0, -1, 1], [-1, -1, 0, -1, -1], [-1, -1, 1, 0, 1], [1, -1, 1, 1, 0]], [0, 0, -1, 0]),
+        ([[1, -1, 0, -1, -1, -1], [-1, 1, 0, 0, 0, 1], [0, 1, -1, -1, 1, -1], [0, 0, 1, 1, -1, 1]], [-1, 0, -2, -2]),
+    ],
+)
+def test_the_path_alone_gets_through_ties_of_many_atoms(W, y):
+    W, y = np.array(W, float), np.array([y], float)
+    with patch.object(active_set, "ROUNDS", 0):
+        z, _, converged = solve(pose(W, y, 1.0), np.zeros((W.shape[1], 1)), 1e-9, MANY)
+    assert converged.all()
+    assert total(W, y, z.T, 1.0) == pytest.approx(by_all_signs(W, y, 1.0)[0], rel=1e-10)
+
+
 @given(problems(largest_d=8, largest_k=12, largest_n=12, kinds=("integer",)))
 def test_the_path_alone_gets_through_ties(drawn):
     problem = pose(*drawn)
@@ -165,16 +182,16 @@ def test_from_the_right_signs_newton_is_exact_at_once(drawn):
 
 @given(generators())
 def test_from_nearly_right_signs_newton_corrects_them(rng):
-    W, y, lam = draw_problem(rng, d=30, k=10, lam=1.0)
-    problem = pose(W, y, lam)
+    W, y = 3 * dictionary(rng, 30, 10), rng.normal(size=(9, 30))
+    problem = pose(W, y, 10.0)
     best, _, _ = solve(problem, zeros(problem), 1e-12, MANY)
     signs = np.sign(best)
     smallest = np.where(signs != 0, np.abs(best), np.inf).argmin(axis=0)
     assume((signs != 0).any(axis=0).all())
     signs[smallest, np.arange(9)] = 0
     z, passed = newton(problem, signs, 1e-10)
-    assert passed.mean() > 0.5
-    np.testing.assert_allclose(z[:, passed], best[:, passed], atol=1e-9)
+    assert passed.all()
+    np.testing.assert_allclose(z, best, atol=1e-9)
 
 
 @given(generators())
@@ -232,6 +249,48 @@ def test_it_never_iterates_more_often_than_allowed_and_tells_who_has_converged(r
         assert n_iter <= most
         np.testing.assert_array_equal(converged, relative_gaps(problem, z) <= 1e-9)
         assert (total(W, y, z.T, lam) <= (y**2).sum(axis=1) * (1 + 1e-6)).all()
+
+
+@given(generators())
+def test_after_enough_sweeps_the_signs_are_right_and_the_equations_need_solving_only_once(rng):
+    W, y, _ = draw_problem(rng, d=30, k=10)
+    problem = pose(W, y, 1.0)
+    once = {"SWEEPS": 40, "TRIES": 1, "_insist": None}  # nobody insists
+    with patch.multiple(active_set, **once):
+        z, n_iter, converged = solve(problem, zeros(problem), 1e-7, MANY)
+    assert converged.all()
+    assert 40 <= n_iter < 60
+    np.testing.assert_allclose(total(W, y, z.T, 1.0), solve_energy(W, y, 1.0), rtol=1e-9)
+
+
+def solve_energy(W, y, lam):
+    problem = pose(W, y, lam)
+    return total(W, y, solve(problem, zeros(problem), 1e-12, MANY)[0].T, lam)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_iterations_are_sweeps_and_steps_on_the_path_and_only_a_start_from_zero_descends(warm, rng):
+    W, y, _ = draw_problem(rng)
+    problem = pose(W, y, 1e-3)
+    counts, descends = [], []
+
+    def count_sweeps(problem, z, n, *, descend=False):
+        counts.append(n)
+        descends.append(descend)
+        return sweeps(problem, z, n, descend=descend)
+
+    def count_steps(problem, most):
+        signs, n = follow_path(problem, most)
+        counts.append(n)
+        return signs, n
+
+    start = rng.normal(size=(14, 9)) if warm else zeros(problem)
+    with patch.multiple(active_set, sweeps=count_sweeps, follow_path=count_steps):
+        _, n_iter, converged = solve(problem, start, 1e-9, MANY)
+    assert converged.all()
+    assert len(counts) > len(descends) > 0  # the path was needed
+    assert n_iter == sum(counts)
+    assert descends == [not warm] + [False] * (len(descends) - 1)
 
 
 @given(generators(), st.sampled_from([0.02, 0.3, 2.0]))
