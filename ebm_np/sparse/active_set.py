@@ -31,7 +31,7 @@ Source: notes 08-2, "Sparse coding"; Osborne, Presnell & Turlach 2000 and Efron 
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
-from ebm_np.sparse.gram_form import Problem, blocks, certified, certify, correlation
+from ebm_np.sparse.gram_form import Problem, blocks, certified, certify, correlation, largest
 from ebm_np.sparse.supports import solve_signs
 from ebm_np.sparse.sweeps import descent, sweeps
 
@@ -43,6 +43,8 @@ TRIES = 4
 """Rounds of (1) and (2) before going back to sweeping."""
 TWIN = 1e-9
 """An atom whose correlation moves with the border up to this fraction says what another one says."""
+TIE = 1e-8
+"""By what fraction correlations are nudged where the path is followed."""
 ROUNDS = 2
 """Further rounds of sweeping, each twice as long as the last, before the path is followed."""
 
@@ -121,7 +123,10 @@ def signs_of(u: Array, t: Array | float) -> Array:
 def follow_path(problem: Problem, max_iter: int) -> tuple[Array, int]:
     """Return the signs (k, N) where t is as asked for, and the steps of (3) and (4) from t = max|b|."""
     k, n_samples = problem.b.shape
-    t, z, c = np.abs(problem.b).max(axis=0), np.zeros_like(problem.b), problem.b.copy()
+    # several atoms that reach the border at once would have to be told apart: a nudge, too small to matter, does it
+    nudge = TIE * np.sin(np.arange(1, k + 1))[:, None] * largest(problem.b)
+    c = problem.b + np.where(np.diag(problem.gram)[:, None] > 0, nudge, 0).astype(problem.b.dtype)
+    t, z = np.abs(c).max(axis=0), np.zeros_like(c)
     signs, left, n_iter = np.zeros(z.shape, np.int8), np.zeros(z.shape, np.int8), 0
     first = np.abs(c).argmax(axis=0), np.arange(n_samples)
     signs[first] = np.sign(c[first]) * (t > problem.t)
