@@ -2,6 +2,8 @@
 
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from ebm_np.foundations.arrays import Array
 
 P = TypeVar("P")
@@ -22,7 +24,8 @@ class Inference(NamedTuple):
 
 
 class Fit(NamedTuple, Generic[P]):
-    """The parameters reached, and the mean loss seen during each epoch."""
+    """The parameters reached, the mean loss seen during each epoch, and the loss of samples held out, if any were."""
 
     params: P
-    history: Array  # (n_epochs,)
+    history: Array  # (n_epochs,), or as many as were needed where training stops early
+    held_out: Array = np.zeros(0)  # (1 + len(history),): before the first epoch and after each; empty if none were

@@ -4,6 +4,9 @@ r"""The loop that every `fit` runs: mini-batches, a gradient, a step, and a reco
 
 The last batch of an epoch may be smaller than the others; since losses are *means* over the batch, its samples are
 neither lost nor miscounted.
+
+Samples that training never sees tell when to stop: with `held_out` the parameters returned are those, of the start and
+after each epoch, whose held-out loss is lowest. So training can do no harm, as far as those samples can tell.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,38 +44,60 @@ def minimize(
     batch_size: int | None = None,
     rng: np.random.Generator | None = None,
     callback: Callback | None = None,
+    held_out: Callable[[P], float] | None = None,
+    patience: int = 10,
 ) -> Fit[P]:
-    """Return the parameters after `n_epochs` passes over `n` samples.
+    """Return the parameters after `n_epochs` passes over `n` samples, or the best of them by the held-out loss.
 
     Parameters
     ----------
     loss_and_grad : (params, indices of a batch) -> mean loss over that batch and its gradient
     batch_size : None means all samples at once
     rng : shuffles the samples of each epoch; None keeps the listed order
+    held_out : params -> loss of samples that are not among the n
+    patience : with `held_out`, stop when so many epochs in a row were no better than the best before them
 
     Raises
     ------
     FloatingPointError
-        if the loss or a parameter is no longer finite: the step was too long. Nothing is returned in that case.
+        if a loss or a parameter is no longer finite: the step was too long. Nothing is returned in that case.
     """
     count("n_epochs", n_epochs)
+    count("patience", patience)
     if batch_size is not None:
         count("batch_size", batch_size)
     count("n", n)
     if rng is not None:
         generator("rng", rng)
     state, history = optimizer.init(params), np.zeros(n_epochs)
+    best, kept = params, [] if held_out is None else [held_out(params)]
+    if not np.isfinite(kept).all():
+        raise FloatingPointError(f"held_out: expected a finite loss at the start, got {kept[0]}")
     for epoch in range(n_epochs):
         for batch in batches(n, batch_size, rng):
             with np.errstate(over="ignore", invalid="ignore"):  # the error below is the one message
                 loss, grads = loss_and_grad(params, batch)
                 params, state = optimizer.step(params, grads, state)
             if not (np.isfinite(loss) and all(map(_is_sound, leaves(params)))):
-                raise FloatingPointError(f"training diverged in epoch {epoch + 1}: try a smaller rate")
+                raise _diverged(epoch)
             history[epoch] += loss * len(batch) / n
         if callback is not None:
             callback(epoch + 1, float(history[epoch]))
-    return Fit(params, history)
+        if held_out is None:
+            best = params
+            continue
+        kept.append(held_out(params))
+        if not np.isfinite(kept[-1]):
+            raise _diverged(epoch)
+        if kept[-1] < min(kept[:-1]):
+            best = params
+        if len(kept) - 1 - int(np.argmin(kept)) >= patience:
+            break
+    return Fit(best, history[: epoch + 1], np.array(kept))
+
+
+def _diverged(epoch: int) -> FloatingPointError:
+    return FloatingPointError(f"training diverged in epoch {epoch + 1}: try a smaller rate")
 
 
 def _is_sound(leaf: Array) -> bool:

@@ -259,3 +259,60 @@ def test_nothing_to_learn_from_is_refused_by_name():
 def test_a_seed_is_no_generator():
     with pytest.raises(TypeError, match=r"^rng: expected a numpy.random.Generator, got int$"):
         minimize(distance_to(np.ones(2)), Params(np.ones(1)), 2, optimizer=STAND_STILL, n_epochs=1, rng=0)
+
+
+# samples held out
+
+
+def replay(losses):
+    """A training whose parameters count the steps taken, and whose held-out loss after n steps is losses[n]."""
+
+    def run(n_epochs, **options):
+        def loss_and_grad(params, batch):
+            return 0.0, params
+
+        def step(params, grads, state):
+            return Params(params.mean + 1), state
+
+        counting = Optimizer(lambda params: (), step)
+        held_out = lambda params: losses[int(params.mean[0])]  # noqa: E731
+        return minimize(
+            loss_and_grad, Params(np.zeros(1)), 1, optimizer=counting, n_epochs=n_epochs, held_out=held_out, **options
+        )
+
+    return run
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=12), st.integers(1, 12))
+def test_the_parameters_of_the_lowest_held_out_loss_are_returned_the_first_where_some_tie(losses, patience):
+    fit = replay(losses)(len(losses) - 1, patience=patience)
+    seen = losses[: len(fit.held_out)]
+    assert fit.held_out.tolist() == seen
+    assert len(fit.history) == len(seen) - 1
+    assert fit.params.mean == np.argmin(seen)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=12), st.integers(1, 12))
+def test_training_stops_exactly_when_patience_epochs_in_a_row_were_no_better(losses, patience):
+    stopped = len(replay(losses)(len(losses) - 1, patience=patience).held_out) - 1
+    since_best = [n - int(np.argmin(losses[: n + 1])) for n in range(len(losses))]
+    expected = next((n for n, wait in enumerate(since_best) if wait >= patience), len(losses) - 1)
+    assert stopped == expected
+
+
+def test_without_samples_held_out_the_last_parameters_are_returned_and_nothing_is_recorded():
+    data = np.array([1.0, 3.0])
+    fit = minimize(distance_to(data), Params(np.zeros(1)), 2, optimizer=gradient_descent(0.5), n_epochs=3)
+    assert fit.params.mean == pytest.approx(2 * (1 - 0.5**3))
+    assert fit.held_out.shape == (0,)
+
+
+@pytest.mark.parametrize("losses", [[np.nan, 1.0], [np.inf, 1.0], [1.0, np.nan], [1.0, np.inf]])
+def test_a_held_out_loss_that_is_not_finite_is_an_error(losses):
+    with pytest.raises(FloatingPointError, match=r"^(held_out: expected|training diverged in epoch 1)"):
+        replay(losses)(1)
+
+
+def test_patience_is_a_count():
+    with pytest.raises(ValueError, match=r"^patience: expected"):
+        replay([0.0, 0.0])(1, patience=0)
