@@ -67,6 +67,16 @@ def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e
     return Optimizer(lambda params: AdamState(0, zeros_like(params), zeros_like(params)), step)
 
 
+def projected(optimizer: Optimizer, onto: Callable[[Any], Any]) -> Optimizer:
+    """Return `optimizer` with each step followed by `onto`, the projection on the parameters that are allowed."""
+
+    def step(params: Any, grads: Any, state: Any) -> tuple[Any, Any]:
+        params, state = optimizer.step(params, grads, state)
+        return onto(params), state
+
+    return Optimizer(optimizer.init, step)
+
+
 def _descend(params: Any, direction: Any, rate: float) -> Any:
     return tree_map(lambda p, d: p - rate * d, params, direction)
 

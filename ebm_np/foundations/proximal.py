@@ -21,4 +21,6 @@ def shrink(v: Array, threshold: float | Array) -> Array:
     >>> shrink(np.array([-3.0, 0.5, 2.0]), 1.0).tolist()
     [-2.0, 0.0, 1.0]
     """
+    if np.ndim(threshold):  # where its bounds are arrays, np.clip takes twice as long as these two
+        return v - np.maximum(np.minimum(v, threshold), -threshold)
     return v - np.clip(v, -threshold, threshold)
