@@ -10,7 +10,7 @@ import pytest
 from ebm_np.data.ellipse import sample_horn
 from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.latent import ellipse, horn
-from ebm_np.sparse import dictionary, sparse_coding
+from ebm_np.sparse import dictionary, predictive, sparse_coding
 
 RNG = np.random.default_rng(7)
 X, Y = sample_horn(RNG, 9)
@@ -72,6 +72,19 @@ MODELS = {
         },
         lambda params, y, rng: dictionary.fit(params, y, rng, lam=0.3, n_epochs=2, batch_size=4),
     ),
+    **{
+        f"predictive, {encoder}": Model(
+            predictive.init(RNG, 6, 8, encoder, 0.3),
+            (SPARSE,),
+            partial(predictive.infer, alpha=0.7, lam=0.3, tol=1e-3),
+            {
+                "F_inf": partial(predictive.free_energy, alpha=0.7, lam=0.3, tol=1e-11),
+                "grad_y F_inf": partial(predictive.free_energy_grad_y, alpha=0.7, lam=0.3, tol=1e-11),
+            },
+            lambda params, y, rng: predictive.fit(params, y, rng, lam=0.3, n_epochs=2, batch_size=4),
+        )
+        for encoder in ("shrink", "tanh", "lista")
+    },
 }
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 FUNCTIONS = [pytest.param(m, f, id=f"{name}, {k}") for name, m in MODELS.items() for k, f in m.per_sample.items()]
