@@ -34,7 +34,7 @@ Let u(t) be the bracket in (1), delta(t) = dl/du(t) and g(t) = dl/dz(t), for one
 
 Memory: the backward pass needs z(1), ..., z(K) and some ten work arrays of that size, so (K + 10) n k numbers for n
 samples: it grows linearly with K. Samples are taken in blocks of n = 250, whose gradients add up, so that it does not
-grow with N. `forward` needs four such arrays, whatever K is.
+grow with N. `forward` needs five such arrays, whatever K is.
 
 Source: notes 08-2, "LISTA" and figure 4; Gregor & LeCun 2010.
 """

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import arrays, generators, numbers
 
-from ebm_np.foundations.optimizers import adam, gradient_descent, momentum
+from ebm_np.foundations.optimizers import Optimizer, adam, gradient_descent, momentum, projected
 from ebm_np.foundations.parameters import flatten, leaves, tree_map, unflatten
 
 
@@ -19,6 +19,7 @@ OPTIMIZERS = {
     "gradient descent": lambda: gradient_descent(0.1),
     "momentum": lambda: momentum(0.1),
     "Adam": lambda: adam(0.1),
+    "projected momentum": lambda: projected(momentum(0.1), clipped),
 }
 ALL = pytest.mark.parametrize("name", OPTIMIZERS)
 rates = st.floats(1e-4, 1.0)
@@ -33,6 +34,11 @@ def freeze(tree):
     for leaf in leaves(tree):
         leaf.setflags(write=False)
     return tree
+
+
+def clipped(tree):
+    """The projection on a box."""
+    return tree_map(lambda leaf: np.clip(leaf, -0.5, 1.5), tree)
 
 
 def descend(optimizer, theta, gradients):
@@ -143,6 +149,70 @@ def test_adam_does_not_see_the_scale_of_the_gradient(rng, scale):
 def test_adam_stands_still_where_the_gradient_always_vanished(rng):
     theta = rng.normal(size=3)
     np.testing.assert_array_equal(descend(adam(), theta, np.zeros((3, 3))), [theta] * 3)
+
+
+# projected
+
+INNER = {
+    "gradient descent": gradient_descent,
+    "momentum": momentum,
+    "Adam": adam,
+    "one that remembers its start": lambda rate: Optimizer(
+        lambda params: params, lambda params, grads, start: (tree_map(lambda a, g: a - rate * g, start, grads), start)
+    ),
+}
+EVERY_INNER = pytest.mark.parametrize("inner", INNER.values(), ids=INNER)
+
+
+@EVERY_INNER
+@given(rate=rates, rng=generators())
+def test_each_step_is_the_optimizers_own_and_then_the_projection(inner, rate, rng):
+    optimizer = inner(rate)
+    theta, gradients = rng.normal(size=4), rng.normal(size=(8, 4))
+    expected, state, path = theta, optimizer.init(theta), []
+    for g in gradients:
+        expected, state = optimizer.step(expected, g, state)
+        expected = clipped(expected) / 2
+        path.append(expected)
+    onto = projected(optimizer, lambda theta: clipped(theta) / 2)  # applied twice, it would show
+    np.testing.assert_array_equal(descend(onto, theta, gradients), path)
+
+
+@EVERY_INNER
+@given(rate=rates, rng=generators())
+def test_the_state_of_the_projected_optimizer_is_the_optimizers_and_knows_no_projection(inner, rate, rng):
+    optimizer, params = inner(rate), draw_params(rng)
+    held = projected(optimizer, lambda tree: tree_map(lambda leaf: leaf + 100, tree))
+    assert isinstance(held, Optimizer)
+    state, expected = held.init(params), optimizer.init(params)
+    for _ in range(3):
+        assert type(state) is type(expected)
+        for a, b in zip(leaves(state), leaves(expected), strict=True):
+            np.testing.assert_array_equal(a, b)
+        grads = draw_params(rng)
+        (_, state), (_, expected) = held.step(params, grads, state), optimizer.step(params, grads, expected)
+
+
+@EVERY_INNER
+@given(rate=rates, rng=generators())
+def test_projected_on_everything_it_is_the_optimizer(inner, rate, rng):
+    theta, gradients = rng.normal(size=4), rng.normal(size=(8, 4))
+    optimizer = inner(rate)
+    np.testing.assert_array_equal(
+        descend(projected(optimizer, lambda theta: theta), theta, gradients), descend(optimizer, theta, gradients)
+    )
+
+
+@given(generators(), st.floats(0.1, 1))
+def test_projected_gradient_descent_finds_the_least_of_a_quadratic_among_what_is_allowed(rng, rate):
+    # (1/2) sum_i c_i (theta_i - a_i)^2 over theta >= 0 is least at max(a, 0), and no step on the way leaves the set
+    a, c = rng.normal(size=5), rng.uniform(0.2, 1, size=5)
+    optimizer = projected(gradient_descent(rate), lambda theta: np.maximum(theta, 0))
+    theta, state = np.abs(rng.normal(size=5)), ()
+    for _ in range(2000):
+        theta, state = optimizer.step(theta, c * (theta - a), state)
+        assert (theta >= 0).all()
+    np.testing.assert_allclose(theta, np.maximum(a, 0), atol=1e-12)
 
 
 # what all share

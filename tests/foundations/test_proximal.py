@@ -101,7 +101,38 @@ def test_an_array_of_thresholds_holds_for_each_its_own_column(v, t):
     np.testing.assert_array_equal(shrink(v, t), expected)
 
 
-@pytest.mark.parametrize("threshold", [0.7, np.float32(0.7), np.full(3, 0.7, np.float32)])
+@given(arrays((4, 3)), thresholds)
+def test_a_threshold_says_the_same_as_a_number_and_as_an_array_of_any_shape(v, t):
+    for shape in ((), (1,), (3,), (4, 1), (4, 3)):
+        np.testing.assert_array_equal(shrink(v, np.full(shape, t)), shrink(v, t))
+
+
+@given(arrays((4, 3)), arrays((4, 3)).map(np.abs))
+def test_an_array_of_thresholds_is_the_definition_number_by_number(v, t):
+    expected = [np.sign(a) * max(abs(a) - b, 0.0) for a, b in zip(v.flat, t.flat, strict=True)]
+    np.testing.assert_allclose(shrink(v, t), np.reshape(expected, (4, 3)), rtol=1e-15, atol=0)
+
+
+@given(arrays((4, 3), largest=10), arrays(3, largest=10).map(np.abs))
+def test_under_an_array_of_thresholds_the_derivatives_are_those_of_the_definition(v, t):
+    v = np.where(np.abs(np.abs(v) - t) > 1e-9, v, 2 * t + 1)
+    on = np.abs(v) > t
+    np.testing.assert_array_equal(complex_step(lambda v: shrink(v, t), v, np.ones_like(v)), on)
+    found = complex_step(lambda t: shrink(v, t), t, np.ones_like(t))
+    np.testing.assert_array_equal(found, np.where(on, -np.sign(v), 0))
+
+
+@given(numbers(10.0), st.floats(1e-3, 10))
+def test_the_derivative_in_a_single_threshold_is_minus_the_sign_outside_and_zero_inside(v, t):
+    v = v if abs(abs(v) - t) > 1e-9 else 2 * t + 1
+    expected = -np.sign(v) if abs(v) > t else 0
+    for shape in ((), (1,)):
+        assert complex_step(lambda t: shrink(v, t), np.full(shape, t), np.ones(shape)) == expected
+
+
+@pytest.mark.parametrize(
+    "threshold", [0.7, np.float32(0.7), np.array(0.7, np.float32), np.full(3, 0.7, np.float32), np.ones((2, 1), "f4")]
+)
 def test_single_precision_is_kept(threshold, rng):
     assert shrink(rng.normal(size=(2, 3)).astype(np.float32), threshold).dtype == np.float32
 
