@@ -23,7 +23,7 @@ import numpy as np
 from scipy import optimize
 
 from ebm_np.latent import ellipse
-from scripts import grids, peers
+from scripts import grids, networks, peers
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
@@ -110,7 +110,17 @@ def sparse() -> Iterator[Case]:
                             yield Case(f"{me}: {task}", peer, ours, theirs)
 
 
-COMPARISONS = {"inference": inference, "sparse": sparse}
+def lista() -> Iterator[Case]:
+    """Train LISTA for one step, forward and backward, for a batch of 1,000 patches of 10 x 10 pixels."""
+    for task in networks.STEPS:
+        with (
+            peers.Worker(networks.stepper, task, "our lista") as ours,
+            peers.Worker(networks.stepper, task, "PyTorch autograd") as theirs,
+        ):
+            yield Case(f"training step: {task}", "PyTorch autograd", ours, theirs)
+
+
+COMPARISONS = {"inference": inference, "sparse": sparse, "lista": lista}
 
 
 class Row(NamedTuple):

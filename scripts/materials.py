@@ -20,6 +20,24 @@ def whitened_patches(rng: np.random.Generator, n: int, size: int, dtype: Any = n
     return y / y.std(), f"{n:,} whitened patches, {found.source}"
 
 
+def contrast_patches(rng: np.random.Generator, n: int, held_out: int, size: int) -> tuple[Array, Array, str]:
+    """Return patches of photographs for training (n, size^2) and for judging (held_out, size^2), float32, and a source.
+
+    As Gregor & LeCun 2010 made theirs: not whitened, without DC and of unit standard deviation each; the third with the
+    least contrast is left out. Those for judging are of the right fifth of each photograph, the others of what is left.
+    """
+    found = photographs.load(dtype=np.float32)
+
+    def cut(images: list[Array], wanted: int) -> Array:
+        y = patches.remove_dc(patches.random_patches(images, rng, wanted + wanted // 2, size).reshape(-1, size**2))
+        contrast = y.std(axis=1)
+        chosen = np.sort(np.argsort(contrast, kind="stable")[-wanted:])
+        return y[chosen] / contrast[chosen, None]
+
+    y = cut([image[:, : -(image.shape[1] // 5)] for image in found.images], n)
+    return y, cut([image[:, -(image.shape[1] // 5) :] for image in found.images], held_out), found.source
+
+
 def unit_norm(y: Array) -> Array:
     """Return the rows of y at unit norm; a row of zeros stays as it is."""
     norm = np.linalg.norm(y, axis=1, keepdims=True)

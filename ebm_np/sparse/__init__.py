@@ -1,6 +1,7 @@
 """Notes 08-2: latent variables that may tell only so much.
 
 Reading order: `regularized` (why z must be limited), `sparse_coding` (the model), `textbook` (how z is found),
-`dictionary` (how W is learned), `gabor` (what it learns of natural images). The fast path is for large batches and may
-be read last: `gram_form`, `fast_fista`, `sweeps`, `supports`, `active_set`.
+`dictionary` (how W is learned), `gabor` (what it learns of natural images), `lista` (a network that guesses z),
+`predictive` (an encoder and a decoder trained together), `coupled_lista` (how few numbers such a network must learn).
+The fast path is for large batches and may be read last: `gram_form`, `fast_fista`, `sweeps`, `supports`, `active_set`.
 """

@@ -1,0 +1,81 @@
+"""What hand-written backpropagation is timed against: the same network in PyTorch, and its autograd.
+
+Every task is prepared in a process of its own (`peers.Worker`); what each has computed is said beside its time.
+"""
+
+import importlib
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.parameters import tree_map
+from ebm_np.sparse import dictionary, lista, sparse_coding
+from scripts import materials
+
+BATCH, LAM = 1_000, 1.0
+
+
+class Training(NamedTuple):
+    """A step of training wanted: the gradient of LISTA's loss over a batch of patches."""
+
+    params: lista.Params
+    y: Array
+    z_target: Array
+    n_steps: int
+
+
+def patches_task(k: int, n_steps: int, dtype: str) -> Training:
+    """Return 1,000 patches of 10 x 10 pixels, their optimal codes with k atoms, and the untrained network."""
+    rng = np.random.default_rng(0)
+    y, _, _ = materials.contrast_patches(rng, 20 * BATCH, 1, 10)
+    W = dictionary.fit(dictionary.init_from_samples(rng, y, k), y, rng, lam=LAM).params.W
+    z_target = sparse_coding.infer(sparse_coding.Params(W), y[:BATCH], LAM, "active_set", tol=1e-4).z
+    params = lista.from_dictionary(W, LAM)
+    given = tree_map(lambda a: np.ascontiguousarray(a, dtype=dtype), (params, y[:BATCH], z_target))
+    return Training(*given, n_steps)
+
+
+def ours(given: Training) -> Callable[[], Any]:
+    """Prepare our own backpropagation through time."""
+    return lambda: lista.loss_grad_params(*given)
+
+
+def pytorch(given: Training) -> Callable[[], Any]:
+    """Prepare the network as one writes it in PyTorch."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    W_e, S, theta = weights = [torch.tensor(p, requires_grad=True) for p in given.params]
+    y, z_target = torch.tensor(given.y), torch.tensor(given.z_target)
+
+    def shrink(u: Any) -> Any:
+        return torch.sign(u) * torch.relu(torch.abs(u) - theta)
+
+    def run() -> Any:
+        for weight in weights:
+            weight.grad = None
+        driven = y @ W_e
+        z = shrink(driven)
+        for _ in range(given.n_steps - 1):
+            z = shrink(driven + z @ S.T)
+        ((z - z_target) ** 2).sum(dim=1).mean().backward()
+        return [weight.grad for weight in weights if weight.grad is not None]  # with K = 1 there is no S
+
+    return run
+
+
+STEPS = {
+    f"{k} codes, K = {n_steps}, {dtype}": (k, n_steps, dtype)
+    for dtype, k, n_steps in itertools.product(("float32", "float64"), (100, 400), (1, 3, 7))
+}
+PEERS: dict[str, Callable[[Training], Callable[[], Any]]] = {"our lista": ours, "PyTorch autograd": pytorch}
+
+
+def stepper(task: str, peer: str) -> tuple[Callable[[], Any], str]:
+    """Return a training step, and the norms of the gradients that it finds."""
+    run = PEERS[peer](patches_task(*STEPS[task]))
+    norms = (np.linalg.norm(np.asarray(g, np.float64)) for g in run())
+    return run, f"gradients {' '.join(f'{norm:.5g}' for norm in norms if norm)}"
