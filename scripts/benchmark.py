@@ -36,8 +36,8 @@ class Case(NamedTuple):
 
     task: str
     peer: str
-    ours: Callable[[], Any]
-    theirs: Callable[[], Any]
+    ours: Callable[[], Any] | peers.Worker
+    theirs: Callable[[], Any] | peers.Worker
 
 
 def inference() -> Iterator[Case]:
@@ -201,12 +201,8 @@ def _fraction(ratio: float) -> str:
     return f"1/{1 / ratio:,.0f}" if ratio < 0.1 else f"{ratio:.2f}"
 
 
-def _seconds(run: Callable[[], Any]) -> float:
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < 0.05:
-        run()
-        count += 1
-    return (time.perf_counter() - started) / count
+def _seconds(run: Callable[[], Any] | peers.Worker) -> float:
+    return run.seconds() if isinstance(run, peers.Worker) else peers.seconds(run)
 
 
 if __name__ == "__main__":

@@ -22,5 +22,7 @@ def shrink(v: Array, threshold: float | Array) -> Array:
     [-2.0, 0.0, 1.0]
     """
     if np.ndim(threshold):  # where its bounds are arrays, np.clip takes twice as long as these two
-        return v - np.maximum(np.minimum(v, threshold), -threshold)
+        inside = np.minimum(v, threshold)
+        np.maximum(inside, -threshold, out=inside)
+        return np.subtract(v, inside, out=inside)
     return v - np.clip(v, -threshold, threshold)

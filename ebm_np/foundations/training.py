@@ -86,7 +86,8 @@ def minimize(
         if held_out is None:
             best = params
             continue
-        kept.append(held_out(params))
+        with np.errstate(over="ignore", invalid="ignore"):
+            kept.append(held_out(params))
         if not np.isfinite(kept[-1]):
             raise _diverged(epoch)
         if kept[-1] < min(kept[:-1]):

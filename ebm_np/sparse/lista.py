@@ -32,8 +32,8 @@ Let u(t) be the bracket in (1), delta(t) = dl/du(t) and g(t) = dl/dz(t), for one
 
        dl/dS = sum_t delta(t+1) z(t)^T,   dl/dW_e = y (sum_t delta(t))^T,   dl/dtheta = - sum_t delta(t) sign(z(t)).
 
-Memory: the backward pass needs z(1), ..., z(K) and some ten work arrays of that size, so (K + 10) n k numbers for n
-samples: it grows linearly with K. Samples are taken in blocks of n = 250, whose gradients add up, so that it does not
+Memory: the backward pass needs z(1), ..., z(K) and some eight work arrays of that size, so (K + 8) n k numbers for n
+samples: it grows linearly with K. Samples are taken in blocks of n = 500, whose gradients add up, so that it does not
 grow with N. `forward` needs five such arrays, whatever K is.
 
 Source: notes 08-2, "LISTA" and figure 4; Gregor & LeCun 2010.
@@ -41,7 +41,7 @@ Source: notes 08-2, "LISTA" and figure 4; Gregor & LeCun 2010.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ from ebm_np.foundations.training import Callback, minimize
 from ebm_np.sparse import sparse_coding
 from ebm_np.sparse.textbook import lipschitz
 
-BLOCK = 250
+BLOCK = 500
 """Samples of which z(1), ..., z(K) are kept at a time: few enough to stay in a processor's cache."""
 
 
@@ -82,10 +82,10 @@ Goal = Array | Energy
 
 def from_dictionary(W: Array, lam: float) -> Params:
     """Return the analytic weights (2) of a dictionary (d, k): ISTA, waiting to be improved."""
-    W = validation.squarable("W", W, ("d", "k"))
-    lam, L = validation.positive("lam", lam), lipschitz(W)
-    if L == 0:
-        raise ValueError("W: expected an atom that is not zero")
+    W, lam = validation.squarable("W", W, ("d", "k")), validation.positive("lam", lam)
+    L = lipschitz(W)
+    if L < 1e3 * max(1.0, lam) / float(np.finfo(W.dtype).max):
+        raise ValueError(f"W: expected atoms whose squares are not zero, got numbers up to {np.abs(W).max():.3g}")
     step = W.dtype.type(2 / L)
     return Params(step * W, np.eye(W.shape[1], dtype=W.dtype) - step * (W.T @ W), np.full(W.shape[1], lam / L, W.dtype))
 
@@ -94,25 +94,18 @@ def untie(params: Params, n_steps: int) -> Params:
     """Return the same network for n_steps steps, with weights that may now differ from step to step."""
     n_steps = validation.count("n_steps", n_steps)
     W_e, S, theta = _checked(params, n_steps)
+    if theta.ndim == 2:
+        raise ValueError(f"params: expected weights shared by all steps, got those of {len(theta)} steps")
     return Params(*(np.repeat(p[None], n, axis=0) for p, n in ((W_e, n_steps), (S, n_steps - 1), (theta, n_steps))))
 
 
 def forward(params: Params, y: Array, n_steps: int) -> Array:
-    """Return z(K), equation (1), for K = n_steps: (N, d) -> (N, k).
-
-    Raises
-    ------
-    ValueError, TypeError
-        for shapes that disagree, NaN or infinity, n_steps < 1, or n_steps other than the number of untied steps.
-    """
+    """Return z(K), equation (1), for K = n_steps: (N, d) -> (N, k); raises an error that names a wrong argument."""
     return deque(iterates(*_door(params, y, n_steps)), maxlen=1).pop()
 
 
 def loss(params: Params, y: Array, z_target: Goal, n_steps: int) -> float:
-    """Return the mean squared code error (3), or the mean energy (4) if z_target is an `Energy`.
-
-    y (N, d), z_target (N, k). Raises what `forward` does.
-    """
+    """Return the mean squared code error (3) for targets (N, k), or the mean energy (4) if z_target is an `Energy`."""
     params, y, n_steps = _door(params, y, n_steps)
     z_target = _goal(z_target, params, y)
     return _cost(forward(params, y, n_steps), y, z_target)[0].mean()
@@ -127,12 +120,8 @@ def loss_grad_params(params: Params, y: Array, z_target: Goal, n_steps: int) -> 
 def loss_grad_y(params: Params, y: Array, z_target: Goal, n_steps: int) -> Array:
     """Return d/dy of `loss`, derivation 3: (N, d); an energy sees y itself, too."""
     params, y, n_steps = _door(params, y, n_steps)
-    z_target = _goal(z_target, params, y)
-    z = list(iterates(params, y, n_steps))
-    through_z = vjp_y(params, z, _cost(z[-1], y, z_target)[1] / len(y))
-    if isinstance(z_target, Energy):
-        return through_z + sparse_coding.energy_grad_y(sparse_coding.Params(z_target.W), y, z[-1]) / len(y)
-    return through_z
+    blocks = _blocks(y, _goal(z_target, params, y))
+    return np.concatenate([_sum_grad_y(params, *block, n_steps) for block in blocks]) / len(y)
 
 
 def fit(
@@ -155,14 +144,12 @@ def fit(
     ----------
     params : where to start, with shared or untied weights; never written to
     y, z_target : data (N, d) and their codes (N, k), say of `sparse_coding.infer`; or instead of codes an `Energy`
-    rng : shuffles the samples
-    rate : of Adam; when it brings nothing more, start again from the result with a smaller one
+    rng, rate : shuffles the samples; of Adam: when it brings nothing more, go on from the result with a smaller one
     held_out : share of the samples, the last of the list, that is kept for judging; at least one is
     patience : stop after so many epochs in a row without a lower loss of the samples held out
 
     The parameters returned are the best, by the samples held out, of the start and all epochs. `history` has the mean
     loss of each epoch, `held_out` that of the samples held out, at the start and after each epoch. float32 if all is.
-
     Raises an error that names a wrong argument, and `FloatingPointError` if training diverged.
     """
     params, y, n_steps = _door(params, y, n_steps, analytic=False)
@@ -174,21 +161,20 @@ def fit(
     if n < 1:
         raise ValueError(f"y: expected samples to train with and samples to hold out, got {len(y)} in all")
 
+    dtype = np.result_type(y, *params)
+    params = tree_map(lambda p: p.astype(dtype, copy=False), params)
+
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         return _loss_and_grad(params, y[batch], _rows(z_target, batch), n_steps)
 
+    def judge(params: Params) -> float:
+        return float(loss(params, y[n:], _rows(z_target, slice(n, None)), n_steps))
+
+    optimizer = projected(adam(rate), lambda params: params._replace(theta=np.maximum(params.theta, 0)))
     return minimize(
-        loss_and_grad,
-        params,
-        n,
-        optimizer=projected(adam(rate), lambda params: params._replace(theta=np.maximum(params.theta, 0))),
-        n_epochs=n_epochs,
-        batch_size=batch_size,
-        rng=rng,
-        callback=callback,
-        held_out=lambda params: float(loss(params, y[n:], _rows(z_target, slice(n, None)), n_steps)),
-        patience=patience,
-    )
+        loss_and_grad, params, n, optimizer=optimizer, n_epochs=n_epochs, batch_size=batch_size, rng=rng,
+        callback=callback, held_out=judge, patience=patience,
+    )  # fmt: skip
 
 
 def iterates(params: Params, y: Array, n_steps: int) -> Iterator[Array]:
@@ -200,7 +186,9 @@ def iterates(params: Params, y: Array, n_steps: int) -> Iterator[Array]:
     for t in range(1, n_steps):
         if untied:
             driven = y @ params.W_e[t]
-        z = shrink(driven + z @ params.S[at(t - 1)].T, params.theta[at(t)])
+        u = z @ params.S[at(t - 1)].T
+        u += driven
+        z = shrink(u, params.theta[at(t)])
         yield z
 
 
@@ -231,7 +219,7 @@ def _backward(params: Params, z: list[Array], grad: Array) -> Iterator[tuple[int
     for t in reversed(range(len(z))):
         sign = np.sign(z[t])
         slope = grad * sign
-        delta = slope * sign
+        delta = np.multiply(slope, sign, out=sign)
         yield t, slope, delta
         if t:
             grad = delta @ params.S[at(t - 1)]
@@ -250,12 +238,16 @@ def _rows(z_target: Goal, which: Array | slice) -> Goal:
     return z_target if isinstance(z_target, Energy) else z_target[which]
 
 
+def _blocks(y: Array, z_target: Goal) -> Iterator[tuple[Array, Goal]]:
+    for start in range(0, len(y), BLOCK):
+        rows = slice(start, start + BLOCK)
+        yield y[rows], _rows(z_target, rows)
+
+
 def _loss_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tuple[float, Params]:
     """Return the mean cost of z(K) and its gradient."""
-    blocks = (slice(start, start + BLOCK) for start in range(0, len(y), BLOCK))
-    parts = (_sum_and_grad(params, y[rows], _rows(z_target, rows), n_steps) for rows in blocks)
-    total, grads = reduce(lambda a, b: (a[0] + b[0], tree_map(np.add, a[1], b[1])), parts)
-    return total / len(y), tree_map(lambda g: g / len(y), grads)
+    parts = (_sum_and_grad(params, *block, n_steps) for block in _blocks(y, z_target))
+    return tree_map(lambda a: a / len(y), reduce(partial(tree_map, np.add), parts))
 
 
 def _sum_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tuple[float, Params]:
@@ -263,6 +255,15 @@ def _sum_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tup
     z = list(iterates(params, y, n_steps))
     costs, grad = _cost(z[-1], y, z_target)
     return float(costs.sum()), vjp_params(params, y, z, grad)
+
+
+def _sum_grad_y(params: Params, y: Array, z_target: Goal, n_steps: int) -> Array:
+    """Return the gradient of that sum with respect to y."""
+    z = list(iterates(params, y, n_steps))
+    grad = vjp_y(params, z, _cost(z[-1], y, z_target)[1])
+    if isinstance(z_target, Energy):
+        grad += sparse_coding.energy_grad_y(sparse_coding.Params(z_target.W), y, z[-1])
+    return grad
 
 
 def _weights(params: Params) -> tuple[bool, Callable[[int], Any]]:
@@ -280,14 +281,14 @@ def _door(params: Params, y: Array, n_steps: int, analytic: bool = True) -> tupl
 
 def _checked(params: Params, n_steps: int, analytic: bool = False) -> Params:
     """Return the weights, checked; those of untied steps have to be n_steps."""
-    K: tuple[int, ...] = (n_steps,) if np.ndim(params.theta) == 2 else ()
+    K: tuple[int, ...] = (n_steps,) if np.asarray(params.theta, dtype=object).ndim == 2 else ()
     between: tuple[int, ...] = (n_steps - 1,) if K else ()
     theta = validation.squarable("params.theta", params.theta, (*K, "k"), analytic=analytic)
     if (theta.real < 0).any():
         raise ValueError(f"params.theta: expected thresholds >= 0, got {theta.real.min():.3g}")
     k = theta.shape[-1]
     W_e = validation.squarable("params.W_e", params.W_e, (*K, "d", k), analytic=analytic)
-    S = validation.array("params.S", params.S, (*between, k, k), empty=between == (0,), analytic=analytic)
+    S = validation.array("params.S", params.S, (*between, k, k), empty=True, analytic=analytic)
     return Params(W_e, S, theta)
 
 

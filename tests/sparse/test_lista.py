@@ -14,6 +14,7 @@ from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.foundations.results import Fit
 from ebm_np.sparse import sparse_coding, textbook
 from ebm_np.sparse.lista import (
+    BLOCK,
     Energy,
     Params,
     fit,
@@ -362,7 +363,7 @@ def test_untied_weights_are_copies_of_their_own(rng):
 
 @EITHER
 @EITHER_GOAL
-@pytest.mark.parametrize("n", [249, 250, 251, 500, 501])
+@pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1])
 def test_loss_and_gradients_of_many_samples_are_those_of_each_added_up(untied, goal, n):
     params, y, z_target = draw_network(np.random.default_rng(n), 3, untied, goal, n=n)
     singles = [(y[[i]], rows(z_target, [i])) for i in range(n)]
@@ -459,15 +460,15 @@ def peak(f, *arguments):
 
 
 @EITHER_GOAL
-def test_memory_grows_by_one_array_of_250_codes_a_step_and_not_with_the_samples(goal, rng):
+def test_memory_grows_by_one_block_of_codes_a_step_and_not_with_the_samples(goal, rng):
     k = 40
-    params, y, z_target = draw_network(rng, 1, goal=goal, d=10, k=k, n=1000)
+    params, y, z_target = draw_network(rng, 1, goal=goal, d=10, k=k, n=4 * BLOCK)
     params = params._replace(S=0.1 * params.S)
-    array = 250 * k * 8
+    array = BLOCK * k * 8
     peaks = [peak(loss_grad_params, params, y, z_target, n_steps) for n_steps in (10, 20, 40)]
     np.testing.assert_allclose(np.diff(peaks), [10 * array, 20 * array], rtol=0.02)
     assert peaks[0] < 20 * array
-    few = peak(loss_grad_params, params, y[:250], rows(z_target, slice(250)), 40)
+    few = peak(loss_grad_params, params, y[:BLOCK], rows(z_target, slice(BLOCK)), 40)
     assert peaks[2] == pytest.approx(few, rel=0.02)
 
 
@@ -860,7 +861,7 @@ def test_a_lambda_that_is_not_positive_is_refused_by_name(lam, rng):
 
 
 def test_a_dictionary_of_zeros_or_of_another_rank_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"^W: expected an atom that is not zero"):
+    with pytest.raises(ValueError, match=r"^W: expected atoms whose squares are not zero"):
         from_dictionary(np.zeros((4, 6)), 0.3)
     for W in (np.ones(3), np.ones((0, 3)), np.full((2, 2), np.nan), [[1, 2], [3]]):
         with pytest.raises(ValueError, match=r"^W: expected"):
@@ -880,3 +881,45 @@ def test_untying_checks_what_it_is_given(value, error, rng):
         untie(params._replace(S=spoil(params.S, np.nan)), 3)
     with pytest.raises(TypeError, match=r"^params\.W_e: expected real numbers"):
         untie(params._replace(W_e=params.W_e + 0j), 3)
+
+
+def test_weights_that_are_untied_already_are_not_untied_again(rng):
+    for n_steps in (1, 3):
+        with pytest.raises(ValueError, match=r"^params: expected weights shared by all steps"):
+            untie(draw_weights(rng, n_steps, True, 4, 6), n_steps)
+
+
+@pytest.mark.parametrize("single_ones", [("params",), ("y",), ("z_target",), ("params", "y")])
+def test_in_mixed_precision_all_that_is_trained_is_of_the_finer_one(single_ones, rng):
+    network = dict(zip(("params", "y", "z_target"), draw_network(rng, 2, n=10), strict=True))
+    network |= {name: single(network[name]) for name in single_ones}
+    dtype = np.result_type(network["y"], *network["params"])
+    for rate in (1e-3, 1e3):  # where something is learned, and where the start is the best
+        with np.errstate(all="ignore"):
+            fitted = fit(**network, rng=np.random.default_rng(0), n_steps=2, rate=rate, n_epochs=1).params
+        assert {leaf.dtype for leaf in leaves(fitted)} == {dtype}
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("f8", 1e-157), ("f8", 1e-181), ("f4", 1e-21), ("f4", 1e-25)])
+def test_atoms_whose_squares_vanish_are_refused(dtype, size):
+    with pytest.raises(ValueError, match=r"^W: expected atoms whose squares are not zero"):
+        from_dictionary(size * np.eye(3, dtype=dtype), 0.3)
+
+
+def test_thresholds_of_unequal_length_are_refused_by_name(rng):
+    params, y, z_target = draw_network(rng, 2)
+    with pytest.raises(ValueError, match=r"^params\.theta: expected"):
+        loss(params._replace(theta=[[1.0, 2.0], [1.0]]), y, z_target, 2)
+
+
+@pytest.mark.parametrize("rate", [1e60, 1e100, 1e140])
+def test_training_that_diverges_says_so_and_nothing_else(rate, rng):
+    with pytest.raises(FloatingPointError, match=r"^training diverged in epoch 1"):
+        fit(*draw_network(rng, 5, n=10), rng, n_steps=5, rate=rate, n_epochs=3)
+
+
+def test_the_gradient_in_y_keeps_the_steps_of_one_block_only(rng):
+    params, y, z_target = draw_network(rng, 1, d=4, k=40, n=5 * BLOCK)
+    params = params._replace(S=0.1 * params.S)
+    few, all_of_them = (peak(loss_grad_y, params, y[:n], z_target[:n], 40) for n in (BLOCK, 5 * BLOCK))
+    assert all_of_them < 1.1 * few
