@@ -5,7 +5,7 @@ import numpy as np
 from ebm_np.foundations.arrays import Array
 
 
-def shrink(v: Array, threshold: float | Array) -> Array:
+def shrink(v: Array, threshold: float | Array, out: Array | None = None) -> Array:
     r"""Return the shrinkage sh_t(v) = sign(v) max(|v| - t, 0) = argmin_z { (1/2)||z - v||^2 + t ||z||_1 }, elementwise.
 
     Written as v minus its projection on [-t, t] (Moreau's identity: the projection is the prox of the dual), which is a
@@ -15,6 +15,7 @@ def shrink(v: Array, threshold: float | Array) -> Array:
     ----------
     v : array of any shape
     threshold : t >= 0, a number or an array that broadcasts
+    out : another array than v, where to put the result; a new one if None
 
     Examples
     --------
@@ -22,7 +23,8 @@ def shrink(v: Array, threshold: float | Array) -> Array:
     [-2.0, 0.0, 1.0]
     """
     if np.ndim(threshold):  # where its bounds are arrays, np.clip takes twice as long as these two
-        inside = np.minimum(v, threshold)
-        np.maximum(inside, -threshold, out=inside)
-        return np.subtract(v, inside, out=inside)
-    return v - np.clip(v, -threshold, threshold)
+        out = np.minimum(v, threshold, out=out)
+        np.maximum(out, -threshold, out=out)
+    else:
+        out = np.clip(v, -threshold, threshold, out=out)
+    return np.subtract(v, out, out=out if np.ndim(out) else None)

@@ -49,7 +49,7 @@ def array(
     if numbers.dtype != np.float32 and numbers.dtype.kind != "c":
         numbers = numbers.astype(np.float64, copy=False)
     if finite and not np.isfinite(numbers).all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+        raise _infinite(name)
     return numbers
 
 
@@ -61,8 +61,12 @@ def squarable(name: str, value: Any, shape: Shape, *, analytic: bool = False) ->
     TypeError, ValueError
         as `array` does, and `ValueError` for numbers beyond a thousandth of the square root of the largest.
     """
-    numbers = array(name, value, shape, analytic=analytic)
-    largest, bound = np.abs(numbers).max(), 1e-3 * np.sqrt(np.finfo(numbers.dtype).max)
+    numbers = array(name, value, shape, analytic=analytic, finite=False)
+    # no copy, and one look at all numbers instead of two: doors should cost little beside what is behind them
+    largest = np.abs(numbers).max() if numbers.dtype.kind == "c" else max(numbers.max(), -numbers.min())
+    bound = 1e-3 * np.sqrt(np.finfo(numbers.dtype).max)
+    if not np.isfinite(largest):
+        raise _infinite(name)
     if largest > bound:
         raise ValueError(f"{name}: expected numbers up to {bound:.3g}, whose squares are finite, got {largest:.3g}")
     return numbers
@@ -123,6 +127,10 @@ def generator(name: str, value: Any) -> np.random.Generator:
     if not isinstance(value, np.random.Generator):
         raise TypeError(f"{name}: expected a numpy.random.Generator, got {type(value).__name__}")
     return value
+
+
+def _infinite(name: str) -> ValueError:
+    return ValueError(f"{name}: expected finite numbers, got NaN or infinity")
 
 
 def _real(name: str, value: Any) -> float:

@@ -32,14 +32,12 @@ Let u(t) be the bracket in (1), delta(t) = dl/du(t) and g(t) = dl/dz(t), for one
 
        dl/dS = sum_t delta(t+1) z(t)^T,   dl/dW_e = y (sum_t delta(t))^T,   dl/dtheta = - sum_t delta(t) sign(z(t)).
 
-Memory: the backward pass needs z(1), ..., z(K) and some eight work arrays of that size, so (K + 8) n k numbers for n
-samples: it grows linearly with K. Samples are taken in blocks of n = 500, whose gradients add up, so that it does not
-grow with N. `forward` needs five such arrays, whatever K is.
+Memory: the backward pass needs z(1), ..., z(K) and some six work arrays of that size, so (K + 6) n k numbers for n
+samples: it grows linearly with K. Samples are taken in blocks of n = 500, so that it does not grow with N.
 
 Source: notes 08-2, "LISTA" and figure 4; Gregor & LeCun 2010.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from typing import Any, NamedTuple
@@ -48,7 +46,6 @@ import numpy as np
 
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.costs import squared_error, squared_error_grad
 from ebm_np.foundations.optimizers import adam, projected
 from ebm_np.foundations.parameters import tree_map
 from ebm_np.foundations.proximal import shrink
@@ -84,7 +81,7 @@ def from_dictionary(W: Array, lam: float) -> Params:
     """Return the analytic weights (2) of a dictionary (d, k): ISTA, waiting to be improved."""
     W, lam = validation.squarable("W", W, ("d", "k")), validation.positive("lam", lam)
     L = lipschitz(W)
-    if L < 1e3 * max(1.0, lam) / float(np.finfo(W.dtype).max):
+    if 1e3 * max(1.0, lam) / float(np.finfo(W.dtype).max) > L:
         raise ValueError(f"W: expected atoms whose squares are not zero, got numbers up to {np.abs(W).max():.3g}")
     step = W.dtype.type(2 / L)
     return Params(step * W, np.eye(W.shape[1], dtype=W.dtype) - step * (W.T @ W), np.full(W.shape[1], lam / L, W.dtype))
@@ -92,8 +89,7 @@ def from_dictionary(W: Array, lam: float) -> Params:
 
 def untie(params: Params, n_steps: int) -> Params:
     """Return the same network for n_steps steps, with weights that may now differ from step to step."""
-    n_steps = validation.count("n_steps", n_steps)
-    W_e, S, theta = _checked(params, n_steps)
+    W_e, S, theta = _checked(params, validation.count("n_steps", n_steps))
     if theta.ndim == 2:
         raise ValueError(f"params: expected weights shared by all steps, got those of {len(theta)} steps")
     return Params(*(np.repeat(p[None], n, axis=0) for p, n in ((W_e, n_steps), (S, n_steps - 1), (theta, n_steps))))
@@ -101,14 +97,16 @@ def untie(params: Params, n_steps: int) -> Params:
 
 def forward(params: Params, y: Array, n_steps: int) -> Array:
     """Return z(K), equation (1), for K = n_steps: (N, d) -> (N, k); raises an error that names a wrong argument."""
-    return deque(iterates(*_door(params, y, n_steps)), maxlen=1).pop()
+    params, y, n_steps = _door(params, y, n_steps)
+    blocks = (y[start : start + BLOCK] for start in range(0, len(y), BLOCK))
+    return np.concatenate([iterates(params, block, n_steps)[-1].copy() for block in blocks])
 
 
 def loss(params: Params, y: Array, z_target: Goal, n_steps: int) -> float:
     """Return the mean squared code error (3) for targets (N, k), or the mean energy (4) if z_target is an `Energy`."""
     params, y, n_steps = _door(params, y, n_steps)
-    z_target = _goal(z_target, params, y)
-    return _cost(forward(params, y, n_steps), y, z_target)[0].mean()
+    blocks = _blocks(y, _goal(z_target, params, y))
+    return np.concatenate([_cost(iterates(params, y, n_steps)[-1], y, goal)[0] for y, goal in blocks]).mean()
 
 
 def loss_grad_params(params: Params, y: Array, z_target: Goal, n_steps: int) -> Params:
@@ -177,27 +175,27 @@ def fit(
     )  # fmt: skip
 
 
-def iterates(params: Params, y: Array, n_steps: int) -> Iterator[Array]:
-    """Yield z(1), ..., z(K), equation (1)."""
+def iterates(params: Params, y: Array, n_steps: int) -> Array:
+    """Return z(1), ..., z(K), equation (1): (K, N, k)."""
     untied, at = _weights(params)
-    driven = y @ params.W_e[at(0)]
-    z = shrink(driven, params.theta[at(0)])
-    yield z
-    for t in range(1, n_steps):
-        if untied:
-            driven = y @ params.W_e[t]
-        u = z @ params.S[at(t - 1)].T
-        u += driven
-        z = shrink(u, params.theta[at(t)])
-        yield z
+    z = np.empty((n_steps, len(y), params.S.shape[-1]), np.result_type(y, *params))
+    driven, u = np.empty_like(z[0]), np.empty_like(z[0])
+    for t in range(n_steps):
+        if t == 0 or untied:
+            np.matmul(y, params.W_e[at(t)], out=driven)
+        if t:
+            np.matmul(z[t - 1], params.S[at(t - 1)].T, out=u)
+            u += driven
+        shrink(u if t else driven, params.theta[at(t)], out=z[t])
+    return z
 
 
-def vjp_params(params: Params, y: Array, z: list[Array], grad: Array) -> Params:
+def vjp_params(params: Params, y: Array, z: Array, grad: Array) -> Params:
     """Return dl/dparams from z(1), ..., z(K) and grad = dl/dz(K): derivation 2 and 3."""
     untied, at = _weights(params)
-    grads, total = tree_map(np.zeros_like, params), np.zeros_like(z[0])
+    grads, total, ones = tree_map(np.zeros_like, params), np.zeros_like(z[0]), np.ones(len(y), z.dtype)
     for t, slope, delta in _backward(params, z, grad):
-        grads.theta[at(t)] -= slope.sum(axis=0)
+        grads.theta[at(t)] -= ones @ slope
         if t:
             grads.S[at(t - 1)] += delta.T @ z[t - 1]
         if untied:
@@ -207,28 +205,30 @@ def vjp_params(params: Params, y: Array, z: list[Array], grad: Array) -> Params:
     return grads if untied else grads._replace(W_e=y.T @ total)
 
 
-def vjp_y(params: Params, z: list[Array], grad: Array) -> Array:
+def vjp_y(params: Params, z: Array, grad: Array) -> Array:
     """Return dl/dy from z(1), ..., z(K) and grad = dl/dz(K): derivation 3."""
     _, at = _weights(params)
     return sum(delta @ params.W_e[at(t)].T for t, _, delta in _backward(params, z, grad))
 
 
-def _backward(params: Params, z: list[Array], grad: Array) -> Iterator[tuple[int, Array, Array]]:
-    """Yield t - 1, delta(t) sign(z(t)) and delta(t) for t = K, ..., 1."""
+def _backward(params: Params, z: Array, grad: Array) -> Iterator[tuple[int, Array, Array]]:
+    """Yield t - 1, delta(t) sign(z(t)) and delta(t) for t = K, ..., 1; the arrays are used again for the next t."""
     _, at = _weights(params)
+    sign, slope, work = (np.empty_like(z[0]) for _ in range(3))
     for t in reversed(range(len(z))):
-        sign = np.sign(z[t])
-        slope = grad * sign
+        np.sign(z[t], out=sign)
+        np.multiply(grad, sign, out=slope)
         delta = np.multiply(slope, sign, out=sign)
         yield t, slope, delta
         if t:
-            grad = delta @ params.S[at(t - 1)]
+            grad = np.matmul(delta, params.S[at(t - 1)], out=work)
 
 
 def _cost(z: Array, y: Array, z_target: Goal) -> tuple[Array, Array]:
     """Return what each z(K) costs (n,), and the gradient of that (n, k): derivation 4."""
     if not isinstance(z_target, Energy):
-        return squared_error(z, z_target), squared_error_grad(z_target, z)
+        difference = z - z_target
+        return np.einsum("nk,nk->n", difference, difference), 2 * difference
     params, lam = sparse_coding.Params(z_target.W), z_target.lam
     grad = sparse_coding.cost_grad_z(params, y, z) + lam * np.sign(z)
     return sparse_coding.energy(params, y, z, lam), grad
@@ -252,14 +252,14 @@ def _loss_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tu
 
 def _sum_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tuple[float, Params]:
     """Return the costs of z(K), summed over a block of samples, and the gradient of the sum."""
-    z = list(iterates(params, y, n_steps))
+    z = iterates(params, y, n_steps)
     costs, grad = _cost(z[-1], y, z_target)
     return float(costs.sum()), vjp_params(params, y, z, grad)
 
 
 def _sum_grad_y(params: Params, y: Array, z_target: Goal, n_steps: int) -> Array:
     """Return the gradient of that sum with respect to y."""
-    z = list(iterates(params, y, n_steps))
+    z = iterates(params, y, n_steps)
     grad = vjp_y(params, z, _cost(z[-1], y, z_target)[1])
     if isinstance(z_target, Energy):
         grad += sparse_coding.energy_grad_y(sparse_coding.Params(z_target.W), y, z[-1])

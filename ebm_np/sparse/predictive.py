@@ -119,7 +119,7 @@ def run(encoder: Encoder, y: Array) -> tuple[Array, Vjp]:
             h = np.tanh(y @ A.T + b)
             return g * h, _vjp(encoder, y, g * (1 - h**2), h)
         case lista.Params():
-            z = list(lista.iterates(encoder, y, len(encoder.theta)))
+            z = lista.iterates(encoder, y, len(encoder.theta))
             return z[-1], lambda q: (lista.vjp_params(encoder, y, z, q), lista.vjp_y(encoder, z, q))
 
 
