@@ -137,6 +137,13 @@ def test_single_precision_is_kept(threshold, rng):
     assert shrink(rng.normal(size=(2, 3)).astype(np.float32), threshold).dtype == np.float32
 
 
+@pytest.mark.parametrize("threshold", [0.5, np.array([0.1, 0.5, 1.0])], ids=["number", "array"])
+def test_the_result_goes_where_it_is_wanted(threshold, rng):
+    v, out = rng.normal(size=(4, 3)), np.full((4, 3), np.nan)
+    assert shrink(v, threshold, out=out) is out
+    np.testing.assert_array_equal(out, shrink(v, threshold))
+
+
 def test_the_argument_is_not_written_to(rng):
     v, t = rng.normal(size=(4, 3)), np.ones(3)
     for argument in (v, t):
