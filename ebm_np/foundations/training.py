@@ -10,7 +10,7 @@ after each epoch, whose held-out loss is lowest. So training can do no harm, as 
 """
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -69,36 +69,56 @@ def minimize(
     count("n", n)
     if rng is not None:
         generator("rng", rng)
-    state, history = optimizer.init(params), np.zeros(n_epochs)
-    best, kept = params, [] if held_out is None else [held_out(params)]
-    if not np.isfinite(kept).all():
-        raise FloatingPointError(f"held_out: expected a finite loss at the start, got {kept[0]}")
-    for epoch in range(n_epochs):
-        for batch in batches(n, batch_size, rng):
-            with np.errstate(over="ignore", invalid="ignore"):  # the error below is the one message
-                loss, grads = loss_and_grad(params, batch)
-                params, state = optimizer.step(params, grads, state)
-            if not (np.isfinite(loss) and all(map(_is_sound, leaves(params)))):
-                raise _diverged(epoch)
-            history[epoch] += loss * len(batch) / n
+    state, history = optimizer.init(params), []
+    best, kept = params, [] if held_out is None else [_judged(held_out, params, 0)]
+    for epoch in range(1, n_epochs + 1):
+        params, state, loss = _epoch(loss_and_grad, optimizer, params, state, list(batches(n, batch_size, rng)), epoch)
+        history.append(loss)
         if callback is not None:
-            callback(epoch + 1, float(history[epoch]))
+            callback(epoch, loss)
         if held_out is None:
             best = params
             continue
-        with np.errstate(over="ignore", invalid="ignore"):
-            kept.append(held_out(params))
-        if not np.isfinite(kept[-1]):
-            raise _diverged(epoch)
+        kept.append(_judged(held_out, params, epoch))
         if kept[-1] < min(kept[:-1]):
             best = params
-        if len(kept) - 1 - int(np.argmin(kept)) >= patience:
+        if epoch - int(np.argmin(kept)) >= patience:
             break
-    return Fit(best, history[: epoch + 1], np.array(kept))
+    return Fit(best, np.array(history), np.array(kept))
+
+
+def _epoch(
+    loss_and_grad: Callable[[P, Array], tuple[float, P]],
+    optimizer: Optimizer,
+    params: P,
+    state: Any,
+    epoch_batches: list[Array],
+    epoch: int,
+) -> tuple[P, Any, float]:
+    """Return parameters and state after a step for each batch, and the mean loss over all samples."""
+    total = 0.0
+    for batch in epoch_batches:
+        with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+            loss, grads = loss_and_grad(params, batch)
+            params, state = optimizer.step(params, grads, state)
+        if not (np.isfinite(loss) and all(map(_is_sound, leaves(params)))):
+            raise _diverged(epoch)
+        total += loss * len(batch)
+    return params, state, float(total / sum(map(len, epoch_batches)))
+
+
+def _judged(held_out: Callable[[P], float], params: P, epoch: int) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = held_out(params)
+    if not np.isfinite(loss):
+        if epoch == 0:
+            raise FloatingPointError(f"held_out: expected a finite loss at the start, got {loss}")
+        raise _diverged(epoch)
+    return loss
 
 
 def _diverged(epoch: int) -> FloatingPointError:
-    return FloatingPointError(f"training diverged in epoch {epoch + 1}: try a smaller rate")
+    return FloatingPointError(f"training diverged in epoch {epoch}: try a smaller rate")
 
 
 def _is_sound(leaf: Array) -> bool:
