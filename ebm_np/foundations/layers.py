@@ -5,6 +5,7 @@ r"""Layers of networks: each forward function beside its vector-Jacobian product
     MLP             an affine map a layer, an activation after each but the last
 
 A VJP takes the gradient of some scalar with respect to the output and returns it with respect to parameters and input.
+Convolution, the affine map of images, stands beside its two VJPs in `convolution`.
 
 Derivation
 ----------
