@@ -29,7 +29,7 @@ EPOCHS = {1: (10, 3), 3: (5, 2), 7: (4, 2)}
 """Of the networks with K = 1, 3 and 7 steps: epochs at a rate of 1e-3, and then of 2e-4."""
 STEPS = tuple(EPOCHS)
 N_ITERATIONS = 60
-LAM = {"natural patches": 1.0, "MNIST": 0.5}
+LAM = {"natural patches": 1.0, "digits": 0.5}
 SHOWN = 3
 """The network whose W_e is shown."""
 
@@ -43,7 +43,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     digits, tests = (mnist.load_or_synthetic(part, dtype=np.float32) for part in ("train", "test"))
     y, new = digits.images[:n], tests.images[:n_test]
     start = sparse_coding.init(rng, y.shape[1], 36 if quick else 256, y.dtype)
-    data |= _errors("MNIST", start, y, new, rng, quick)
+    data |= _errors("digits", start, y, new, rng, quick)
     return {**data, "source": f"{source}; {digits.source}"}
 
 

@@ -472,6 +472,14 @@ def test_memory_grows_by_one_block_of_codes_a_step_and_not_with_the_samples(goal
     assert peaks[2] == pytest.approx(few, rel=0.02)
 
 
+def test_forward_over_several_blocks_is_each_sample_alone(rng):
+    params, y, _ = draw_network(rng, 3, n=2 * BLOCK + 1)
+    found = forward(params, y, 3)
+    assert found.shape == (2 * BLOCK + 1, params.S.shape[0])
+    for n in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK):
+        np.testing.assert_allclose(found[n], forward(params, y[n : n + 1], 3)[0], rtol=1e-10, atol=1e-12)
+
+
 def test_forward_keeps_the_steps_of_one_block_only(rng):
     params, y, _ = draw_network(rng, 1, d=5, k=100, n=4 * BLOCK)
     params, array = params._replace(S=0.1 * params.S), BLOCK * 100 * 8
