@@ -39,7 +39,6 @@ Source: notes 08-2, "LISTA" and figure 4; Gregor & LeCun 2010.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,13 +164,11 @@ def fit(
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         return _loss_and_grad(params, y[batch], _rows(z_target, batch), n_steps)
 
-    def judge(params: Params) -> float:
-        return float(loss(params, y[n:], _rows(z_target, slice(n, None)), n_steps))
-
+    judges = y[n:], _rows(z_target, slice(n, None)), n_steps
     optimizer = projected(adam(rate), lambda params: params._replace(theta=np.maximum(params.theta, 0)))
     return minimize(
         loss_and_grad, params, n, optimizer=optimizer, n_epochs=n_epochs, batch_size=batch_size, rng=rng,
-        callback=callback, held_out=judge, patience=patience,
+        callback=callback, held_out=lambda params: float(loss(params, *judges)), patience=patience,
     )  # fmt: skip
 
 
@@ -190,19 +187,22 @@ def iterates(params: Params, y: Array, n_steps: int) -> Array:
     return z
 
 
-def vjp_params(params: Params, y: Array, z: Array, grad: Array) -> Params:
-    """Return dl/dparams from z(1), ..., z(K) and grad = dl/dz(K): derivation 2 and 3."""
+def vjp_params(params: Params, y: Array, z: Array, grad: Array, grads: Params | None = None) -> Params:
+    """Return dl/dparams from z(1), ..., z(K) and grad = dl/dz(K), derivation 2 and 3; added to `grads`, if given."""
     untied, at = _weights(params)
-    grads, total, ones = tree_map(np.zeros_like, params), np.zeros_like(z[0]), np.ones(len(y), z.dtype)
+    grads, total = grads or tree_map(np.zeros_like, params), np.zeros_like(z[0])
+    ones = np.ones(len(y), z.dtype)
     for t, slope, delta in _backward(params, z, grad):
         grads.theta[at(t)] -= ones @ slope
         if t:
             grads.S[at(t - 1)] += delta.T @ z[t - 1]
         if untied:
-            grads.W_e[t] = y.T @ delta
+            grads.W_e[t] += y.T @ delta
         else:
             total += delta
-    return grads if untied else grads._replace(W_e=y.T @ total)
+    if not untied:
+        grads.W_e[...] += y.T @ total
+    return grads
 
 
 def vjp_y(params: Params, z: Array, grad: Array) -> Array:
@@ -246,19 +246,20 @@ def _blocks(y: Array, z_target: Goal) -> Iterator[tuple[Array, Goal]]:
 
 def _loss_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tuple[float, Params]:
     """Return the mean cost of z(K) and its gradient."""
-    parts = (_sum_and_grad(params, *block, n_steps) for block in _blocks(y, z_target))
-    return tree_map(lambda a: a / len(y), reduce(partial(tree_map, np.add), parts))
+    grads = tree_map(np.zeros_like, params)
+    return sum(_add_grad(grads, params, *block, n_steps, len(y)) for block in _blocks(y, z_target)), grads
 
 
-def _sum_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tuple[float, Params]:
-    """Return the costs of z(K), summed over a block of samples, and the gradient of the sum."""
+def _add_grad(grads: Params, params: Params, y: Array, z_target: Goal, n_steps: int, n: int) -> float:
+    """Return the costs of z(K), of a block of the n samples, over n, and add the gradient to `grads`."""
     z = iterates(params, y, n_steps)
     costs, grad = _cost(z[-1], y, z_target)
-    return float(costs.sum()), vjp_params(params, y, z, grad)
+    vjp_params(params, y, z, grad / n, grads)
+    return float(costs.sum()) / n
 
 
 def _sum_grad_y(params: Params, y: Array, z_target: Goal, n_steps: int) -> Array:
-    """Return the gradient of that sum with respect to y."""
+    """Return the gradient of the costs, summed over a block, with respect to y."""
     z = iterates(params, y, n_steps)
     grad = vjp_y(params, z, _cost(z[-1], y, z_target)[1])
     if isinstance(z_target, Energy):
