@@ -14,7 +14,6 @@ r"""LISTA: the iterations of ISTA as the layers of a network, trained to find th
 
 With (2), (1) is ISTA from z = 0, iterate by iterate: z - (2/L) W^T (W z - y) = W_e^T y + S z. The note writes - S z(t),
 which undoes at each step what the last one found, and leaves out the factor 2 (`sparse_coding` has the derivation).
-
 (3) asks for the solver's answers, computed once; (4) needs none, and counts an error in z as far as W can see it.
 
 Derivation (backpropagation through time)
