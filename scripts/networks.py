@@ -5,7 +5,6 @@ Every task is prepared in a process of its own (`peers.Worker`); what each has c
 
 import importlib
 import itertools
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.parameters import tree_map
 from ebm_np.sparse import dictionary, lista, sparse_coding
-from scripts import materials
+from scripts import materials, peers
 
 BATCH, LAM = 1_000, 1.0
 
@@ -47,7 +46,7 @@ def ours(given: Training) -> Callable[[], Any]:
 def pytorch(given: Training) -> Callable[[], Any]:
     """Prepare the network as one writes it in PyTorch."""
     torch = importlib.import_module("torch")
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_num_threads(peers.threads())
     W_e, S, theta = weights = [torch.tensor(p, requires_grad=True) for p in given.params]
     y, z_target = torch.tensor(given.y), torch.tensor(given.z_target)
 

@@ -76,13 +76,13 @@ def spams(problem: Problem, method: str) -> Callable[[], Array]:
     """Prepare SPAMS, whose energy is half of ours, too; its answer is a sparse matrix, and stays one."""
     library = importlib.import_module("spams")
     y, W = np.asfortranarray(problem.y.T), np.asfortranarray(problem.W)
-    return lambda: library.lasso(y, D=W, lambda1=problem.lam / 2, mode=2, numThreads=_threads()).T
+    return lambda: library.lasso(y, D=W, lambda1=problem.lam / 2, mode=2, numThreads=threads()).T
 
 
 def torch_fista(problem: Problem, method: str) -> Callable[[], Array]:
     """Prepare FISTA as one writes it in PyTorch: fixed step, two products, all signals until the last one is done."""
     torch = importlib.import_module("torch")
-    torch.set_num_threads(_threads())
+    torch.set_num_threads(threads())
     W, y, lam = torch.tensor(problem.W), torch.tensor(problem.y), problem.lam
     step = 1 / (2 * torch.linalg.matrix_norm(W, 2) ** 2)
 
@@ -173,7 +173,7 @@ def learn_spams(problem: Learning) -> Callable[[int], Array]:
     """Prepare SPAMS's `trainDL`, which counts mini-batches of 512."""
     library = importlib.import_module("spams")
     y, W = np.asfortranarray(problem.y.T), np.asfortranarray(problem.W)
-    options = {"lambda1": problem.lam / 2, "batchsize": 512, "verbose": False, "numThreads": _threads()}
+    options = {"lambda1": problem.lam / 2, "batchsize": 512, "verbose": False, "numThreads": threads()}
     return lambda n: library.trainDL(y, D=W, iter=-(-n // 512), **options)
 
 
@@ -262,5 +262,6 @@ def _serve(connection: Connection, prepare: Any, problem: str, peer: str) -> Non
         connection.send(seconds(run))
 
 
-def _threads() -> int:
+def threads() -> int:
+    """Return how many threads the benchmark allows."""
     return int(os.environ["OMP_NUM_THREADS"])

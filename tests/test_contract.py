@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from guards import read_only
 
 from ebm_np.data.ellipse import sample_horn
 from ebm_np.foundations.parameters import leaves, tree_map
@@ -89,15 +90,6 @@ MODELS = {
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 FUNCTIONS = [pytest.param(m, f, id=f"{name}, {k}") for name, m in MODELS.items() for k, f in m.per_sample.items()]
 EVERY_FUNCTION = pytest.mark.parametrize(("model", "function"), FUNCTIONS)
-
-
-def read_only(tree):
-    def freeze(a):
-        a = np.array(a)
-        a.flags.writeable = False
-        return a
-
-    return tree_map(freeze, tree)
 
 
 @EVERY_MODEL

@@ -96,8 +96,7 @@ def untie(params: Params, n_steps: int) -> Params:
 def forward(params: Params, y: Array, n_steps: int) -> Array:
     """Return z(K), equation (1), for K = n_steps: (N, d) -> (N, k); raises an error that names a wrong argument."""
     params, y, n_steps = _door(params, y, n_steps)
-    blocks = (y[start : start + BLOCK] for start in range(0, len(y), BLOCK))
-    return np.concatenate([iterates(params, block, n_steps)[-1].copy() for block in blocks])
+    return np.concatenate([iterates(params, y[rows], n_steps)[-1].copy() for rows in _slices(len(y))])
 
 
 def loss(params: Params, y: Array, z_target: Goal, n_steps: int) -> float:
@@ -156,7 +155,6 @@ def fit(
     n = len(y) - max(1, round(held_out * len(y)))
     if n < 1:
         raise ValueError(f"y: expected samples to train with and samples to hold out, got {len(y)} in all")
-
     dtype = np.result_type(y, *params)
     params = tree_map(lambda p: p.astype(dtype, copy=False), params)
 
@@ -237,10 +235,12 @@ def _rows(z_target: Goal, which: Array | slice) -> Goal:
     return z_target if isinstance(z_target, Energy) else z_target[which]
 
 
+def _slices(n: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
+
+
 def _blocks(y: Array, z_target: Goal) -> Iterator[tuple[Array, Goal]]:
-    for start in range(0, len(y), BLOCK):
-        rows = slice(start, start + BLOCK)
-        yield y[rows], _rows(z_target, rows)
+    return ((y[rows], _rows(z_target, rows)) for rows in _slices(len(y)))
 
 
 def _loss_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tuple[float, Params]:

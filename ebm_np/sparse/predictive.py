@@ -130,7 +130,7 @@ def encode(params: Params, y: Array) -> Array:
 
 def decode(params: Params, z: Array) -> Array:
     """Return y~ = W z: (N, k) -> (N, d)."""
-    return z @ params.W.T
+    return sparse_coding.decode(_dictionary(params), z)
 
 
 def distance(params: Params, y: Array, z: Array) -> Array:
@@ -140,31 +140,31 @@ def distance(params: Params, y: Array, z: Array) -> Array:
 
 def energy(params: Params, y: Array, z: Array, alpha: float, lam: float) -> Array:
     """Return E(y_n, z_n), equation (1): (N,)."""
-    return sparse_coding.energy(sparse_coding.Params(params.W), y, z, lam) + alpha * distance(params, y, z)
+    return sparse_coding.energy(_dictionary(params), y, z, lam) + alpha * distance(params, y, z)
 
 
 def energy_grad_z(params: Params, y: Array, z: Array, alpha: float) -> Array:
     """Return the gradient of the smooth part, d(C + alpha D)/dz, derivation 3: (N, k)."""
-    return squared_error_grad(y, decode(params, z)) @ params.W + alpha * squared_error_grad(encode(params, y), z)
+    return sparse_coding.cost_grad_z(_dictionary(params), y, z) + alpha * squared_error_grad(encode(params, y), z)
 
 
 def energy_grad_y(params: Params, y: Array, z: Array, alpha: float) -> Array:
     """Return dE/dy, on which the encoder's guess depends too, derivation 3: (N, d)."""
     z_tilde, vjp = run(params.encoder, y)
-    return -squared_error_grad(y, decode(params, z)) + vjp(alpha * squared_error_grad(z, z_tilde))[1]
+    return sparse_coding.energy_grad_y(_dictionary(params), y, z) + vjp(alpha * squared_error_grad(z, z_tilde))[1]
 
 
 def energy_grad_params(params: Params, y: Array, z: Array, alpha: float, weights: Array) -> Params:
     """Return d/dparams of sum_n weights_n E(y_n, z_n), derivation 3 and 4."""
-    (z_tilde, vjp), c = run(params.encoder, y), weights[:, None]
-    q = c * alpha * squared_error_grad(z, z_tilde)
-    return Params((c * squared_error_grad(y, decode(params, z))).T @ z, vjp(q)[0])
+    z_tilde, vjp = run(params.encoder, y)
+    q = weights[:, None] * alpha * squared_error_grad(z, z_tilde)
+    return Params(sparse_coding.energy_grad_params(_dictionary(params), y, z, weights).W, vjp(q)[0])
 
 
 def augmented(params: Params, y: Array, alpha: float) -> tuple[sparse_coding.Params, Array]:
     """Return W' and y' of derivation 1: (d + k, k) and (N, d + k); just W and y where alpha is 0."""
     if alpha == 0:
-        return sparse_coding.Params(params.W), y
+        return _dictionary(params), y
     root, W = math.sqrt(alpha), params.W
     longer = np.concatenate([W, root * np.eye(W.shape[1], dtype=W.dtype)])
     return sparse_coding.Params(longer), np.concatenate([y, root * encode(params, y)], axis=1)
@@ -184,8 +184,8 @@ def infer(params: Params, y: Array, alpha: float, lam: float, method: str = "act
     with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
         z_tilde = encode(params, y)
         validation.squarable("max(1, sqrt(alpha)) Enc(y)", max(1.0, math.sqrt(alpha)) * z_tilde, z_tilde.shape)
-    start = {"z0": z_tilde} if alpha else {}
-    found = sparse_coding.infer(*augmented(params, y, alpha), lam, method, **(start | options))
+    options = {"z0": z_tilde} | options if alpha else options
+    found = sparse_coding.infer(*augmented(params, y, alpha), lam, method, **options)
     return found._replace(energy=energy(params, y, found.z, alpha, lam))
 
 
@@ -224,7 +224,8 @@ def fit(
     """Return a decoder and an encoder that make F low on the data: derivation 6 by Adam.
 
     After each step the columns of W are brought back to unit norm, and thresholds below 0 to 0. `history` has the mean
-    F of each epoch. float32 is kept throughout if the parameters and y are float32.
+    F of each epoch. float32 is kept throughout if the parameters and y are float32. Raises an error that names a wrong
+    argument, and `FloatingPointError` if a parameter is no longer finite.
 
     Parameters
     ----------
@@ -233,11 +234,6 @@ def fit(
     alpha, lam : >= 0 (with 0 nothing draws the encoder, and it stays as it is); > 0
     rate, tol : of Adam (LISTA, whose steps multiply, bears some 3e-3 at most); of `infer`, for the codes of a batch
     callback : called after each epoch with its number and its mean F
-
-    Raises
-    ------
-    ValueError, TypeError, FloatingPointError
-        for a wrong argument; if a parameter is no longer finite.
     """
     params, y, alpha = _checked(params, y, alpha)
     lam, rng = validation.positive("lam", lam), validation.generator("rng", rng)
@@ -255,6 +251,10 @@ def fit(
     )  # fmt: skip
 
 
+def _dictionary(params: Params) -> sparse_coding.Params:
+    return sparse_coding.Params(params.W)
+
+
 def _vjp(encoder: AffineShrink | AffineTanh, y: Array, slope: Array, last: Array) -> Vjp:
     """Return the VJP where Enc(y) has the derivatives `slope` in A y + b, and `last` in the encoder's last field."""
 
@@ -267,7 +267,7 @@ def _vjp(encoder: AffineShrink | AffineTanh, y: Array, slope: Array, last: Array
 
 def _held(params: Params) -> Params:
     """Return the parameters that are allowed next to these: unit columns, thresholds of at least 0."""
-    W, encoder = sparse_coding.unit_columns(sparse_coding.Params(params.W)).W, params.encoder
+    W, encoder = sparse_coding.unit_columns(_dictionary(params)).W, params.encoder
     if isinstance(encoder, AffineShrink | lista.Params):
         encoder = encoder._replace(theta=np.maximum(encoder.theta, 0))
     return Params(W, encoder)

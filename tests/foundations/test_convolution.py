@@ -1,9 +1,9 @@
-import tracemalloc
 from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
@@ -563,15 +563,6 @@ def test_results_are_new_arrays_in_the_usual_layout(boundary, method, size, chan
         assert found.flags.c_contiguous
         assert found.flags.writeable
         assert not any(np.shares_memory(found, a) for a in arrays)
-
-
-def peak(verb):
-    tracemalloc.start()
-    try:
-        verb()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @EVERY_BOUNDARY

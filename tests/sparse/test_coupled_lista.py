@@ -1,8 +1,8 @@
-import tracemalloc
 from itertools import islice
 
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sparse.problems import dictionary
@@ -358,15 +358,6 @@ def test_nothing_handed_in_is_written_to(untied, rng):
     loss_grad_params(params, W, y, z, PAPER), loss_grad_y(params, W, y, z, PAPER), analytic_weights(W)
     for before, after in zip(kept, (*params, W, y, z), strict=True):
         np.testing.assert_array_equal(before, after)
-
-
-def peak(function, *arguments):
-    tracemalloc.start()
-    try:
-        function(*arguments)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_memory_of_the_backward_pass_grows_by_the_same_with_each_step_and_that_of_the_forward_pass_not_at_all(rng):

@@ -1,8 +1,8 @@
-import tracemalloc
 from itertools import islice
 
 import numpy as np
 import pytest
+from guards import peak, read_only
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sparse.problems import by_all_signs, dictionary, problems, total
@@ -92,17 +92,6 @@ def goals(W, lam, z):
 
 def rows(z_target, which):
     return z_target if isinstance(z_target, Energy) else z_target[which]
-
-
-def freeze(tree):
-    """Copies that nobody can write to."""
-
-    def frozen(a):
-        a = np.array(a)
-        a.setflags(write=False)
-        return a
-
-    return tree_map(frozen, tree)
 
 
 def single(tree):
@@ -390,7 +379,7 @@ LAYOUTS = {
     "Fortran": np.asfortranarray,
     "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "reversed": lambda a: np.ascontiguousarray(a[::-1])[::-1],
-    "read-only": lambda a: freeze(a),
+    "read-only": lambda a: read_only(a),
     "list": lambda a: a.tolist(),
 }
 
@@ -448,15 +437,6 @@ def test_single_precision_says_the_same_to_its_digits(rng):
         found, expected = function(*less, 4), function(params, y, z_target, 4)
         scale = max(np.abs(leaf).max() for leaf in leaves(expected))
         assert_same(found, expected, rtol=0, atol=1e-4 * scale)
-
-
-def peak(f, *arguments):
-    tracemalloc.start()
-    try:
-        f(*arguments)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @EITHER_GOAL
@@ -527,7 +507,7 @@ def trained_by_hand(params, y, z_target, rng, *, n_steps, rate, n_epochs, batch_
 def test_fit_is_adam_on_mini_batches_with_thresholds_clipped_and_the_best_by_the_samples_held_out(
     untied, goal, seed, n_steps, n, batch_size, held_out, rate, patience
 ):
-    params, y, z_target = freeze(draw_network(np.random.default_rng(seed), n_steps, untied, goal, n=n))
+    params, y, z_target = read_only(draw_network(np.random.default_rng(seed), n_steps, untied, goal, n=n))
     z_target = z_target if goal == "codes" else z_target._replace(lam=float(z_target.lam))
     assume(n - max(1, round(held_out * n)) >= 1)
     options = {"n_steps": n_steps, "rate": rate, "n_epochs": 6, "batch_size": batch_size}
@@ -657,9 +637,9 @@ def test_trained_on_the_energy_it_has_less_of_it_on_new_samples(untied):
 
 def test_arguments_are_never_written_to(rng):
     W, y, lam, z = sparse_data(rng, n=300)
-    W, y, z = freeze((W, y, z))
-    tied = freeze(from_dictionary(W, lam))
-    for params in (tied, freeze(untie(tied, 3))):
+    W, y, z = read_only((W, y, z))
+    tied = read_only(from_dictionary(W, lam))
+    for params in (tied, read_only(untie(tied, 3))):
         for goal in goals(W, lam, z).values():
             for function in (loss, loss_grad_params, loss_grad_y):
                 function(params, y, goal, 3)
