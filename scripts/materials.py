@@ -1,15 +1,18 @@
-"""What several figures start from: whitened patches, and the strokes of MNIST."""
+"""What several figures start from: patches and images, whitened or contrast-normalised, and the strokes of MNIST."""
 
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-from ebm_np.data import mnist, patches, photographs
+from ebm_np.data import contrast, mnist, patches, photographs
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.results import Fit
 from ebm_np.sparse import dictionary, sparse_coding
 
 STROKES_LAM = 0.5
+SIGMA = 3.0
+"""Of the window of contrast normalization, in pixels: that of Jarrett et al. 2009 is about as wide."""
 
 
 def whitened_patches(rng: np.random.Generator, n: int, size: int, dtype: Any = np.float64) -> tuple[Array, str]:
@@ -51,3 +54,20 @@ def strokes(rng: np.random.Generator, quick: bool) -> tuple[Fit[sparse_coding.Pa
     start = sparse_coding.init(rng, y.shape[1], 256, y.dtype)
     fitted = dictionary.fit(start, y, rng, lam=STROKES_LAM, n_epochs=1 if quick else 4, n_sweeps=10)
     return fitted, f"{found.source}{', the first 3,000' if quick else ''}"
+
+
+def contrast_images(*, gray: bool) -> tuple[list[Array], str]:
+    """Return the photographs, contrast-normalised, float32, (H, W) or (H, W, 3); and a source."""
+    found = photographs.load(gray=gray, dtype=np.float32)
+    return [contrast.local_contrast_normalize(image, SIGMA) for image in found.images], found.source
+
+
+def smooth_kernels(rng: np.random.Generator, M: int, C: int, size: int) -> Array:
+    """Return M random kernels (M, C, size, size), float32, smooth and fading towards their borders.
+
+    Encoders keep for long what their start has of frequencies that images lack: noise. And kernels that start in the
+    middle stay there; nothing else keeps them from being shifted until the border cuts them.
+    """
+    u = np.arange(size) - (size - 1) / 2
+    window = np.exp(-np.add.outer(u**2, u**2) / (2 * (0.28 * size) ** 2))
+    return np.asarray(gaussian_filter(rng.normal(size=(M, C, size, size)), (0, 0, 1, 1)) * window, np.float32)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.parameters import tree_map, zeros_like
 from ebm_np.foundations.validation import non_negative, positive
 
@@ -67,14 +68,27 @@ def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e
     return Optimizer(lambda params: AdamState(0, zeros_like(params), zeros_like(params)), step)
 
 
-def projected(optimizer: Optimizer, onto: Callable[[Any], Any]) -> Optimizer:
-    """Return `optimizer` with each step followed by `onto`, the projection on the parameters that are allowed."""
+def projected(
+    optimizer: Optimizer, onto: Callable[[Any], Any], along: Callable[[Any, Any], Any] | None = None
+) -> Optimizer:
+    """Return `optimizer` with each step followed by `onto`, the projection on the parameters that are allowed.
+
+    `along`, (params, grads) -> grads, takes from the gradient what points out of them before the step is made. Gradient
+    descent can do without: `onto` undoes that part. Adam cannot, as it scales coordinates one by one. On the sphere the
+    gradient at the optimum is a multiple of theta; Adam would make +-rate of each coordinate of it, and walk on to
+    where all are of the same size. `tangent` is the `along` of the sphere.
+    """
 
     def step(params: Any, grads: Any, state: Any) -> tuple[Any, Any]:
-        params, state = optimizer.step(params, grads, state)
+        params, state = optimizer.step(params, grads if along is None else along(params, grads), state)
         return onto(params), state
 
     return Optimizer(optimizer.init, step)
+
+
+def tangent(unit: Array, grad: Array, axis: int | tuple[int, ...]) -> Array:
+    """Return the gradient without its part along unit vectors, whose coordinates run over `axis`: g - u <u, g>."""
+    return np.asarray(grad - unit * (unit * grad).sum(axis=axis, keepdims=True))
 
 
 def _descend(params: Any, direction: Any, rate: float) -> Any:

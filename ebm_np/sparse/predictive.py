@@ -52,7 +52,7 @@ import numpy as np
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.costs import squared_error, squared_error_grad
-from ebm_np.foundations.optimizers import adam, projected
+from ebm_np.foundations.optimizers import adam, projected, tangent
 from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.foundations.proximal import shrink
 from ebm_np.foundations.results import Fit, Inference
@@ -223,9 +223,8 @@ def fit(
 ) -> Fit[Params]:
     """Return a decoder and an encoder that make F low on the data: derivation 6 by Adam.
 
-    After each step the columns of W are brought back to unit norm, and thresholds below 0 to 0. `history` has the mean
-    F of each epoch. float32 is kept throughout if the parameters and y are float32. Raises an error that names a wrong
-    argument, and `FloatingPointError` if a parameter is no longer finite.
+    Atoms move along the unit sphere, thresholds stay at least 0. `history` has the mean F of each epoch. float32 stays
+    float32. Raises an error that names a wrong argument, and `FloatingPointError` if a parameter is no longer finite.
 
     Parameters
     ----------
@@ -245,10 +244,9 @@ def fit(
         mean = np.full(len(batch), 1 / len(batch), dtype)
         return found.energy.mean(dtype=np.float64), energy_grad_params(params, y[batch], found.z, alpha, mean)
 
-    return minimize(
-        loss_and_grad, _held(params), len(y), optimizer=projected(adam(rate), _held),
-        n_epochs=n_epochs, batch_size=batch_size, rng=rng, callback=callback,
-    )  # fmt: skip
+    optimizer = projected(adam(rate), _held, lambda at, grads: grads._replace(W=tangent(at.W, grads.W, 0)))
+    options: dict[str, Any] = {"n_epochs": n_epochs, "batch_size": batch_size, "rng": rng, "callback": callback}
+    return minimize(loss_and_grad, _held(params), len(y), optimizer=optimizer, **options)
 
 
 def _dictionary(params: Params) -> sparse_coding.Params:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import arrays, generators, numbers
 
-from ebm_np.foundations.optimizers import Optimizer, adam, gradient_descent, momentum, projected
+from ebm_np.foundations.optimizers import Optimizer, adam, gradient_descent, momentum, projected, tangent
 from ebm_np.foundations.parameters import flatten, leaves, tree_map, unflatten
 
 
@@ -213,6 +213,34 @@ def test_projected_gradient_descent_finds_the_least_of_a_quadratic_among_what_is
         theta, state = optimizer.step(theta, c * (theta - a), state)
         assert (theta >= 0).all()
     np.testing.assert_allclose(theta, np.maximum(a, 0), atol=1e-12)
+
+
+@given(generators())
+def test_on_the_sphere_adam_needs_the_gradient_along_it(rng):
+    # -<a, theta> is least on the sphere at a / |a|; there the gradient is not 0, but has no part along the sphere
+    a = rng.permutation([5, 1, 0.5, 3, 0.1]) * rng.choice([-1, 1], 5)
+    goal = a / np.linalg.norm(a)
+
+    def held(along):
+        optimizer = projected(adam(1e-3), lambda theta: theta / np.linalg.norm(theta), along)
+        theta, state = goal, optimizer.init(goal)
+        for _ in range(200):
+            theta, state = optimizer.step(theta, -a, state)
+        return theta
+
+    np.testing.assert_allclose(held(lambda theta, grad: tangent(theta, grad, 0)), goal, atol=1e-6)
+    assert np.ptp(np.abs(held(None))) < 0.95 * np.ptp(np.abs(goal))  # all coordinates tend to the same size
+
+
+@given(generators())
+def test_tangent_removes_just_the_part_along_each_unit_vector(rng):
+    grad, unit = rng.normal(size=(2, 4, 3, 2))
+    unit /= np.sqrt((unit**2).sum(axis=(1, 2), keepdims=True))
+    found = tangent(unit, grad, (1, 2))
+    np.testing.assert_allclose((found * unit).sum(axis=(1, 2)), 0, atol=1e-14)
+    for n in range(4):
+        radial = (grad - found)[n]
+        np.testing.assert_allclose(radial, (radial * unit[n]).sum() * unit[n], atol=1e-14)
 
 
 # what all share
