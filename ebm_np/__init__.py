@@ -6,8 +6,9 @@ Reading order of the book:
 2. `ebm_np.latent.free_energy`, `.inference`, `.losses`, `.denoising`, `.horn` - its parts, and a second model
 3. `ebm_np.sparse.regularized`, `.sparse_coding`, `.textbook`, `.dictionary` - a latent variable that is held short
 4. `ebm_np.sparse.lista`, `.predictive`, `.coupled_lista` - networks that guess what inference would find
-5. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
-6. `ebm_np.data` - what they look at
+5. `ebm_np.sparse.convolutional`, `.convolutional_dictionary`, `.convolutional_autoencoder` - of images as a whole
+6. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
+7. `ebm_np.data` - what they look at
 """
 
 __version__ = "0.1.0"
