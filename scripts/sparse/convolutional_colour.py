@@ -100,10 +100,9 @@ def draw(data: dict[str, Any]) -> Figure:
     kernels.imshow(np.clip(sheet, 0, 1))
     colour = np.count_nonzero(data["colourfulness"] > 0.5)
     kernels.set_title(f"{M} kernels of 9 x 9 pixels, from gray to colour ({colour} mostly colour)")
-    limit = 0.5 * np.abs(z).max()
-    maps.imshow(
-        style.mosaic(z, 8, pad=6, fill=limit), cmap="gray", vmin=-limit, vmax=limit, interpolation="antialiased"
-    )
+    shown = _strongest(z)
+    limit = float(np.quantile(np.abs(shown[shown != 0]), 0.8))
+    maps.imshow(style.mosaic(shown, 8, pad=2, fill=limit), cmap="gray", vmin=-limit, vmax=limit)
     per_pixel = awake / data["photograph"][:, :, 0].size
     maps.set_title(f"their maps: {100 * awake / z.size:.1f} % not zero, {per_pixel:.2f} a pixel of 3 numbers")
     for plot in (kernels, maps):
