@@ -363,6 +363,7 @@ def test_training_is_adam_on_the_mean_free_energy_with_atoms_and_thresholds_held
         batch = y[order[start : start + (batch_size or 20)]]
         weights = np.full(len(batch), 1 / len(batch))
         g = free_energy_grad_params(p, batch, weights=weights, tol=1e-3, **options)
+        g = g._replace(W=g.W - p.W * np.einsum("dk,dk->k", p.W, g.W))  # along the sphere of each atom
         m = tree_map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
         v = tree_map(lambda v, g: 0.999 * v + 0.001 * g**2, v, g)
         p = tree_map(lambda p, m, v, t=t: p - 0.3 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8), p, m, v)
