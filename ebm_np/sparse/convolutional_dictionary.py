@@ -31,6 +31,7 @@ Derivation
 Source: notes 08-2, "Convolutional sparse coding"; Mairal et al. 2010 (3); Zeiler et al. 2010; Liu et al. 2018 (online).
 """
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -137,14 +138,10 @@ def fit(
         for batch in batches(len(y), batch_size, None if full else rng):
             n_batches += 1
             start = z if full else np.zeros((len(batch), *shape[1:]), dtype)
-            path = iterates(Params(state.K), y[batch], start, lam, boundary)
-            z, at = next(islice(path, n_steps, None))
+            z, at = next(islice(iterates(Params(state.K), y[batch], start, lam, boundary), n_steps, None))
             history[epoch] += at.energy.sum(dtype=np.float64) / len(y)
             memory = 0.0 if full else (1 - 1 / n_batches) ** forgetting
-            fresh = moments(z, y[batch], (p, q), boundary)
-            state = State(state.K, *(memory * old + new for old, new in zip(state[1:], fresh, strict=True)))
-            K = descend(state, n_sweeps)
-            state = _seed_unused(state._replace(K=K), y[batch], z, boundary)
+            state = _update(state, y[batch], z, boundary, memory, n_sweeps)
         if not np.isfinite(state.K).all():
             raise FloatingPointError(f"training diverged in epoch {epoch + 1}")
         if callback is not None:
@@ -152,7 +149,14 @@ def fit(
     return Fit(Params(state.K), history)
 
 
-def moments(z: Array, y: Array, size: tuple[int, int], boundary: str) -> tuple[Array, Array]:
+def _update(state: State, y: Array, z: Array, boundary: str, memory: float, n_sweeps: int) -> State:
+    """Return the state after (3) and (5), kernels that are not used seeded anew."""
+    A, B = moments(z, y, state.K.shape[2:], boundary)
+    state = State(state.K, memory * state.A + A, memory * state.B + B)
+    return _seed_unused(state._replace(K=descend(state, n_sweeps)), y, z, boundary)
+
+
+def moments(z: Array, y: Array, size: Sequence[int], boundary: str) -> tuple[Array, Array]:
     """Return A and B of equation (3), summed over the images, for kernels of `size` (p, q)."""
     p, q = size
     frame = ((0, 0), (0, 0), (p - 1, p - 1), (q - 1, q - 1))
