@@ -11,11 +11,19 @@ from guards import read_only
 from ebm_np.data.ellipse import sample_horn
 from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.latent import ellipse, horn
-from ebm_np.sparse import dictionary, predictive, sparse_coding
+from ebm_np.sparse import (
+    convolutional,
+    convolutional_autoencoder,
+    convolutional_dictionary,
+    dictionary,
+    predictive,
+    sparse_coding,
+)
 
 RNG = np.random.default_rng(7)
 X, Y = sample_horn(RNG, 9)
 SPARSE = RNG.normal(size=(9, 6))
+IMAGES = RNG.normal(size=(9, 2, 5, 6))
 HORN_G = horn.init(RNG, g_hidden=(5,))
 
 
@@ -85,6 +93,38 @@ MODELS = {
             lambda params, y, rng: predictive.fit(params, y, rng, lam=0.3, n_epochs=2, batch_size=4),
         )
         for encoder in ("shrink", "tanh", "lista")
+    },
+    "convolutional sparse coding": Model(
+        convolutional.init(RNG, 4, 2, 3, 2),
+        (IMAGES,),
+        partial(convolutional.infer, lam=3.0),
+        {
+            f"{name}, {boundary}, {method}": partial(function, lam=3.0, boundary=boundary, method=method, tol=1e-11)
+            for name, function in {
+                "F_inf": convolutional.free_energy,
+                "grad_y F_inf": convolutional.free_energy_grad_y,
+            }.items()
+            for boundary in ("full", "valid", "circular")
+            for method in ("fista", "working_set")
+        },
+        lambda params, y, rng: convolutional_dictionary.fit(params, y, rng, lam=3.0, n_epochs=2, batch_size=4),
+    ),
+    **{
+        f"convolutional auto-encoder, {encoder}": Model(
+            convolutional_autoencoder.init(RNG, 4, 2, 3, 2, encoder, 1.0),
+            (IMAGES,),
+            partial(convolutional_autoencoder.infer, alpha=0.7, lam=1.0),
+            {
+                f"{name}, {boundary}": partial(function, alpha=0.7, lam=1.0, boundary=boundary, tol=1e-11)
+                for name, function in {
+                    "F_inf": convolutional_autoencoder.free_energy,
+                    "grad_y F_inf": convolutional_autoencoder.free_energy_grad_y,
+                }.items()
+                for boundary in ("full", "valid", "circular")
+            },
+            lambda params, y, rng: convolutional_autoencoder.fit(params, y, rng, lam=1.0, n_epochs=2, batch_size=4),
+        )
+        for encoder in ("shrink", "tanh")
     },
 }
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

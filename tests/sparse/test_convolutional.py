@@ -671,6 +671,14 @@ def test_a_gap_that_single_precision_cannot_certify_is_reached_nevertheless(meth
     assert not (found.z == found.z.astype("f2")).all()
 
 
+@ANY_METHOD
+def test_where_single_precision_will_do_it_saves_memory(method, rng):
+    params, y = init(rng, 8, 1, 5, 5), rng.normal(size=(1, 1, 64, 64))
+    single = Params(params.K.astype("f4")), y.astype("f4")
+    infer(params, y, 5.0, method)  # what is imported or cached by a first call counts for neither
+    assert peak(lambda: infer(*single, 5.0, method)) < 0.7 * peak(lambda: infer(params, y, 5.0, method))
+
+
 @pytest.mark.parametrize("mixed", [("f4", "f8"), ("f8", "f4"), ("i8", "f4"), ("f4", "u1")])
 def test_one_argument_of_double_precision_or_integers_makes_the_result_double(mixed, rng):
     problem = draw_problem(rng)

@@ -223,6 +223,15 @@ def test_a_start_that_will_do_is_returned_as_it_is():
     assert found.trace.shape == (0, 2, 3, 2)
 
 
+@pytest.mark.parametrize("trace", [False, True])
+def test_the_trace_has_the_type_of_the_codes_even_if_there_is_none(trace, rng):
+    W, y = (a.astype(np.float32) for a in draw_problem(rng))
+    L = textbook.lipschitz(W)
+    found = settle(fista(look_at(W, y, 0.1, L), np.zeros((4, 12), np.float32), 0.1 / L), 1e-3, 9, trace)
+    assert found.trace.dtype == found.z.dtype == np.float32
+    assert len(found.trace) == (found.n_iter if trace else 0)
+
+
 def test_an_energy_of_zero_without_a_gap_has_converged():
     assert settle(Path(np.zeros((2, 2)), np.zeros((2, 2))).points(), 1e-9, 5).converged.all()
 
