@@ -44,7 +44,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     photographs, source = materials.contrast_images(gray=True)
     y = images.random_crops(photographs, rng, 24 if quick else 400, 24 if quick else 40)
     data: dict[str, Any] = {"source": source}
-    for M in COUNTS[:4] if quick else COUNTS:
+    for M in COUNTS:
         fits = []
         for _ in range(STARTS.get(M, 1)):
             start = convolutional_autoencoder.from_kernels(materials.smooth_kernels(rng, M, 1, SIZE), "shrink", LAM)
@@ -113,30 +113,29 @@ def directions(theta: Array) -> int:
 
 def draw(data: dict[str, Any]) -> Figure:
     """Show decoders, encoders, and the directions of the decoders' waves."""
-    counts = [M for M in COUNTS if f"decoder {M}" in data]
     figure, axes = style.new(15.0, 5.4, data["source"], ncols=3, width_ratios=[1.5, 1.5, 1.05])
-    rows = np.cumsum([0, *(-(-M // COLUMNS) for M in counts)])
+    rows = np.cumsum([0, *(-(-M // COLUMNS) for M in COUNTS)])
     for plot, part, title in zip(
         axes, ("decoder", "encoder"), ("decoder kernels $K_m$", "encoder kernels $A_m$"), strict=False
     ):
         blank = np.full((rows[-1] * COLUMNS, SIZE, SIZE), np.nan, np.float32)
-        for M, row in zip(counts, rows, strict=False):
+        for M, row in zip(COUNTS, rows, strict=False):
             kernels = data[f"{part} {M}"]
             blank[row * COLUMNS : row * COLUMNS + M] = kernels / np.abs(kernels).max(axis=(1, 2), keepdims=True)
         plot.imshow(style.mosaic(blank, COLUMNS, pad=2, fill=np.nan), cmap="gray", vmin=-1, vmax=1)
         plot.set_title(title)
-        plot.set_yticks((rows[:-1] + 0.5) * (SIZE + 2) - 1, [str(M) for M in counts])
+        plot.set_yticks((rows[:-1] + 0.5) * (SIZE + 2) - 1, [str(M) for M in COUNTS])
         plot.set_xticks([])
         plot.tick_params(length=0)
         plot.spines[:].set_visible(False)
     axes[0].set_ylabel("number of kernels")
-    _directions(axes[2], data, counts)
+    _directions(axes[2], data)
     return figure
 
 
-def _directions(axes: Any, data: dict[str, Any], counts: list[int]) -> None:
+def _directions(axes: Any, data: dict[str, Any]) -> None:
     """Plot a mark for each kernel that has a direction; say how many there are of each kind."""
-    for row, M in enumerate(counts):
+    for row, M in enumerate(COUNTS):
         kind, theta = kinds(data, M), data[f"theta {M}"]
         for k, colour in enumerate(COLOURS):
             if k:
@@ -146,11 +145,11 @@ def _directions(axes: Any, data: dict[str, Any], counts: list[int]) -> None:
     for k, (word, colour) in enumerate(zip(WORDS, COLOURS, strict=True)):
         axes.text(204 + 24 * k, -0.55, word, color=colour, rotation=60, ha="left", va="bottom", fontsize=8)
     axes.text(282, -0.55, f"directions\n{APART:g}° apart", rotation=60, ha="left", va="bottom", fontsize=8)
-    axes.set(xlim=(-4, 290), ylim=(len(counts) - 0.5, -0.5), xlabel="direction of the wave (degrees)")
+    axes.set(xlim=(-4, 290), ylim=(len(COUNTS) - 0.5, -0.5), xlabel="direction of the wave (degrees)")
     axes.xaxis.set_label_coords(0.31, -0.07)
     axes.set_xticks([0, 45, 90, 135, 180])
     axes.spines["bottom"].set_bounds(0, 180)
-    axes.set_yticks(range(len(counts)), [str(M) for M in counts])
+    axes.set_yticks(range(len(COUNTS)), [str(M) for M in COUNTS])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 

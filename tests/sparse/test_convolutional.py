@@ -671,6 +671,14 @@ def test_a_gap_that_single_precision_cannot_certify_is_reached_nevertheless(meth
     assert not (found.z == found.z.astype("f2")).all()
 
 
+def test_the_steps_of_fista_keep_single_precision(rng):
+    problem = draw_problem(rng)
+    params, y, z = Params(problem.params.K.astype("f4")), problem.y.astype("f4"), np.zeros(problem.shape, "f4")
+    for pull in (None, Pull(0.3, z + 1)):
+        for codes, at in islice(iterates(params, y, z, 1.0, pull=pull), 5):
+            assert {a.dtype for a in (codes, *at)} == {np.dtype("f4")}
+
+
 @ANY_METHOD
 def test_where_single_precision_will_do_it_saves_memory(method, rng):
     params, y = init(rng, 8, 1, 5, 5), rng.normal(size=(1, 1, 64, 64))
