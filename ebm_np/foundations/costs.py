@@ -1,13 +1,27 @@
 r"""Costs C(y, y~) between an observation and what was decoded, each beside its gradient.
 
-    squared error   C(y, y~) = ||y - y~||^2          (no half: all the notes write it so)
+    squared error           C(y, y~) = ||y - y~||^2          (no half: all the notes write it so)
+    binary cross-entropy    C(y, y~) = -sum_i [y_i log y~_i + (1 - y_i) log(1 - y~_i)],   y~ = sigmoid(a)
 
-Rows are samples: y and y~ broadcast against each other, (..., d) -> (...).
+The note calls it categorical, and forgets the brackets: it is a sum of binary ones, and without brackets its second
+half would stand outside of the sum and of the minus sign.
+
+Derivation
+----------
+log(1 - y~) of a sigmoid that has rounded to 1 is minus infinity. So the decoder hands over its logits a, not y~:
+
+1. -log y~ = softplus(-a) and -log(1 - y~) = softplus(a), with softplus(a) = log(1 + e^a) = max(a, 0) + log(1 + e^-|a|)
+2. C_i = y_i softplus(-a_i) + (1 - y_i) softplus(a_i) = y_i max(-a_i, 0) + (1 - y_i) max(a_i, 0) + log(1 + e^-|a_i|)
+3. no term is negative, so nothing cancels: softplus(a) - y a, the same number, has lost half of its digits at a = 18
+4. softplus' = sigmoid:  dC/da = -y (1 - y~) + (1 - y) y~ = y~ - y;   and dC/dy = softplus(-a) - softplus(a) = -a.
+
+Rows are samples: y and y~ (or a) broadcast against each other, (..., d) -> (...).
 """
 
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.numerics import sigmoid
 
 
 def squared_error(y: Array, y_tilde: Array) -> Array:
@@ -18,3 +32,19 @@ def squared_error(y: Array, y_tilde: Array) -> Array:
 def squared_error_grad(y: Array, y_tilde: Array) -> Array:
     """Return dC/dy~ = 2 (y~ - y), the negative of dC/dy: (..., d)."""
     return 2 * (y_tilde - y)
+
+
+def binary_cross_entropy(y: Array, a: Array) -> Array:
+    """Return C(y, sigmoid(a)) over the last axis, in nats, for y in [0, 1]: (..., d), (..., d) -> (...).
+
+    >>> binary_cross_entropy(np.array([1.0, 0.0, 0.25]), np.array([1000.0, 1000.0, 0.0])).round(6).item()
+    1000.693147
+    """
+    larger = np.maximum(a, 0)
+    tails = np.log1p(np.exp(np.minimum(a, -a)))
+    return ((1 - y) * larger + y * (larger - a) + tails).sum(axis=-1)
+
+
+def binary_cross_entropy_grad(y: Array, a: Array) -> Array:
+    """Return dC/da = sigmoid(a) - y: (..., d)."""
+    return sigmoid(a) - y

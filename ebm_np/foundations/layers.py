@@ -1,8 +1,8 @@
 r"""Layers of networks: each forward function beside its vector-Jacobian product (VJP), derived by hand.
 
     affine          a = W x + b           rows are samples, hence A = X W^T + b
-    activation      h = sigma(a)          elementwise: relu, tanh, identity
-    MLP             an affine map a layer, an activation after each but the last
+    activation      h = sigma(a)          elementwise: identity, relu, sigmoid, softplus, tanh
+    MLP             an affine map a layer, one activation after each but the last, and another (or none) after that
 
 A VJP takes the gradient of some scalar with respect to the output and returns it with respect to parameters and input.
 Convolution, the affine map of images, stands beside its two VJPs in `convolution`.
@@ -16,6 +16,16 @@ Let L be a scalar, G = dL/dA (N, k), A = X W^T + b.
 3. dL/dX = G W,   dL/dW = G^T X,   dL/db = sum_n G_n       (read off)
 4. h = sigma(a) elementwise:  dL/da = dL/dh * sigma'(a).
 
+Each of these sigma' and sigma'' can be told from h alone, so a forward pass need remember nothing but what the layers
+hand on:
+
+    sigma       sigma'(a)          sigma''(a)
+    tanh        1 - h^2            -2 h (1 - h^2)
+    sigmoid     h (1 - h)          h (1 - h) (1 - 2 h)
+    softplus    s = 1 - exp(-h)    s (1 - s)                  as h = log(1 + e^a), exp(-h) = 1 / (1 + e^a)
+    relu        1 if h > 0 else 0  0                          at its kink, a = 0, the slope of its dead side
+    identity    1                  0
+
 For a latent z that is one number, `mlp_taylor` carries (h, h', h'') = (h, dh/dz, d2h/dz2) forward through the layers:
 
 5. affine:      a = W h + b,   a' = W h',   a'' = W h''
@@ -24,13 +34,14 @@ For a latent z that is one number, `mlp_taylor` carries (h, h', h'') = (h, dh/dz
 Shapes: W (k, d), b (k,), x (..., d), a and h (..., k).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.numerics import sigmoid, softplus
 
 
 class Affine(NamedTuple):
@@ -49,68 +60,95 @@ def affine(layer: Affine, x: Array) -> Array:
     return x @ layer.W.T + layer.b
 
 
+def affine_grad(x: Array, grad: Array) -> Affine:
+    """Return dL/d(W, b), summed over samples, from grad = dL/da: equation 3."""
+    rows, g = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
+    return Affine(W=g.T @ rows, b=g.sum(axis=0))
+
+
 def affine_vjp(layer: Affine, x: Array, grad: Array) -> tuple[Affine, Array]:
     """Return dL/d(W, b), summed over samples, and dL/dx, from grad = dL/da: equation 3."""
-    rows, g = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
-    return Affine(W=g.T @ rows, b=g.sum(axis=0)), grad @ layer.W
+    return affine_grad(x, grad), grad @ layer.W
 
 
 class Activation(NamedTuple):
-    """An elementwise function with its first two derivatives, all as functions of a."""
+    """An elementwise function h = sigma(a), and its first two derivatives as functions of h."""
 
     value: Callable[[Array], Array]
     slope: Callable[[Array], Array]
     curvature: Callable[[Array], Array]
 
 
-def _tanh_slope(a: Array) -> Array:
-    return 1 - np.tanh(a) ** 2
-
-
-def _tanh_curvature(a: Array) -> Array:
-    h = np.tanh(a)
-    return -2 * h * (1 - h**2)
+def _softplus_slope(h: Array) -> Array:
+    return -np.expm1(-h)  # right to the last digit where h, and with it the slope, is tiny
 
 
 ACTIVATIONS = {
     "identity": Activation(lambda a: a, np.ones_like, np.zeros_like),
-    "relu": Activation(lambda a: np.maximum(a, 0), lambda a: (a > 0).astype(a.dtype), np.zeros_like),
-    "tanh": Activation(np.tanh, _tanh_slope, _tanh_curvature),
+    "relu": Activation(lambda a: np.maximum(a, 0), lambda h: (h > 0).astype(h.dtype), np.zeros_like),
+    "sigmoid": Activation(sigmoid, lambda h: h * (1 - h), lambda h: h * (1 - h) * (1 - 2 * h)),
+    "softplus": Activation(softplus, _softplus_slope, lambda h: _softplus_slope(h) * np.exp(-h)),
+    "tanh": Activation(np.tanh, lambda h: 1 - h**2, lambda h: -2 * h * (1 - h**2)),
 }
 
 
-def init_mlp(rng: np.random.Generator, widths: tuple[int, ...], dtype: Any = np.float64) -> Layers:
-    """Return random layers for the given widths, e.g. (1, 8, 8, 2): W ~ N(0, 2/d) (He et al. 2015) and b = 0."""
+def init_mlp(rng: np.random.Generator, widths: tuple[int, ...], dtype: Any = np.float64, power: float = 2.0) -> Layers:
+    """Return random layers for the given widths, e.g. (1, 8, 8, 2): W ~ N(0, power / d) and b = 0.
+
+    ReLU halves the power of what goes through it, hence 2 (He et al. 2015); 1 where an activation is steep at 0 and
+    passes it on, as tanh does (LeCun et al. 1998).
+    """
     return tuple(
-        Affine(W=rng.normal(0, np.sqrt(2 / d), (k, d)).astype(dtype), b=np.zeros(k, dtype)) for d, k in pairwise(widths)
+        Affine(W=rng.normal(0, np.sqrt(power / d), (k, d)).astype(dtype), b=np.zeros(k, dtype))
+        for d, k in pairwise(widths)
     )
 
 
-def mlp(layers: Layers, x: Array, activation: str) -> Array:
+def mlp(layers: Layers, x: Array, activation: str, last: str = "identity") -> Array:
     """Return the output of the network: (..., d) -> (..., k)."""
-    return mlp_forward(layers, x, activation)[0]
+    return mlp_forward(layers, x, activation, last)[-1]
 
 
-def mlp_forward(layers: Layers, x: Array, activation: str) -> tuple[Array, list[Array]]:
-    """Return the output and, for the backward pass, what came in: [x, a_1, a_2, ...] of all layers but the last."""
-    sigma = ACTIVATIONS[activation].value
-    inputs, a = [x], x
-    for i, layer in enumerate(layers):
-        a = affine(layer, sigma(a) if i else a)
-        inputs.append(a)
-    return a, inputs[:-1]
+def mlp_forward(layers: Layers, x: Array, activation: str, last: str = "identity") -> list[Array]:
+    """Return x and what each layer makes of it, [x, h_1, ..., output], for the backward pass."""
+    hs = [x]
+    for layer, name in zip(layers, _names(layers, activation, last), strict=True):
+        hs.append(ACTIVATIONS[name].value(affine(layer, hs[-1])))
+    return hs
 
 
-def mlp_vjp(layers: Layers, inputs: list[Array], grad: Array, activation: str) -> tuple[Layers, Array]:
-    """Return dL/dlayers and dL/dx from grad = dL/d(output): equations 3 and 4, from the last layer to the first."""
-    value, slope, _ = ACTIVATIONS[activation]
-    grads: list[Affine] = []
-    for i in reversed(range(len(layers))):
-        a = inputs[i]
-        layer_grad, grad = affine_vjp(layers[i], value(a) if i else a, grad)
-        grads.append(layer_grad)
-        grad = grad * slope(a) if i else grad
-    return tuple(reversed(grads)), grad
+def mlp_backward(
+    layers: Layers,
+    hs: list[Array],
+    grad: Array,
+    activation: str,
+    last: str = "identity",
+    also: Sequence[Array | float] | None = None,
+) -> list[Array]:
+    """Return dL/da of each layer, [dL/da_1, ...], from grad = dL/d(output): equations 4 and 3, last layer first.
+
+    `also`, if given, holds for each layer what L has of its a by other ways than through the output.
+    """
+    deltas: list[Array] = []
+    for i, name in reversed(list(enumerate(_names(layers, activation, last)))):
+        delta = grad * ACTIVATIONS[name].slope(hs[i + 1])
+        deltas.append(delta if also is None else delta + also[i])
+        if i:
+            grad = deltas[-1] @ layers[i].W
+    return deltas[::-1]
+
+
+def mlp_grad(hs: list[Array], deltas: list[Array]) -> Layers:
+    """Return dL/dlayers from the two passes, equation 3."""
+    return tuple(affine_grad(x, delta) for x, delta in zip(hs, deltas, strict=False))  # no layer follows the output
+
+
+def mlp_vjp(
+    layers: Layers, hs: list[Array], grad: Array, activation: str, last: str = "identity"
+) -> tuple[Layers, Array]:
+    """Return dL/dlayers and dL/dx from grad = dL/d(output)."""
+    deltas = mlp_backward(layers, hs, grad, activation, last)
+    return mlp_grad(hs, deltas), deltas[0] @ layers[0].W if layers else grad
 
 
 def mlp_taylor(layers: Layers, x: Array, dx: Array, ddx: Array, activation: str) -> tuple[Array, Array, Array]:
@@ -118,7 +156,12 @@ def mlp_taylor(layers: Layers, x: Array, dx: Array, ddx: Array, activation: str)
     value, slope, curvature = ACTIVATIONS[activation]
     for i, layer in enumerate(layers):
         if i:
+            x = value(x)
             s = slope(x)
-            x, dx, ddx = value(x), s * dx, curvature(x) * dx**2 + s * ddx
+            dx, ddx = s * dx, curvature(x) * dx**2 + s * ddx
         x, dx, ddx = affine(layer, x), dx @ layer.W.T, ddx @ layer.W.T
     return x, dx, ddx
+
+
+def _names(layers: Layers, activation: str, last: str) -> list[str]:
+    return [activation] * (len(layers) - 1) + [last] * bool(layers)

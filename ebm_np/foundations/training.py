@@ -22,6 +22,9 @@ from ebm_np.foundations.validation import count, generator
 
 P = TypeVar("P")
 
+LARGEST_KEPT = 31 << 20
+"""Bytes; glibc learns from arrays of up to 32 MB."""
+
 Callback = Callable[[int, float], None]
 """Called after each epoch with its number, from 1, and its mean loss: for progress bars."""
 
@@ -69,6 +72,7 @@ def minimize(
     count("n", n)
     if rng is not None:
         generator("rng", rng)
+    _keep_freed_memory()
     state, history = optimizer.init(params), []
     best, kept = params, [] if held_out is None else [_judged(held_out, params, 0)]
     for epoch in range(1, n_epochs + 1):
@@ -105,6 +109,15 @@ def _epoch(
             raise _diverged(epoch)
         total += loss * len(batch)
     return params, state, float(total / sum(map(len, epoch_batches)))
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of arrays that are freed: each step of training wants as much again.
+
+    glibc returns any array of more than 128 KB to the system at once, and what the next one gets comes back page by
+    page, which costs more than the arithmetic. Once it has seen a larger one freed, it keeps all that are smaller.
+    """
+    np.empty(LARGEST_KEPT, np.uint8)
 
 
 def _judged(held_out: Callable[[P], float], params: P, epoch: int) -> float:

@@ -107,13 +107,13 @@ def energy_grad_y(params: Params, x: Array, y: Array, z: Array) -> Array:
 
 def energy_grad_params(params: Params, x: Array, y: Array, z: Array, weights: Array) -> Params:
     """Return d/dparams of sum_{n,k} weights_nk E(x_n, y_n, z_k), derivations 1 and 2."""
-    f, f_inputs = layers.mlp_forward(params.f, x, "relu")
-    g, g_inputs = layers.mlp_forward(params.g, _ring(z), "tanh")
+    f_layers, g_layers = layers.mlp_forward(params.f, x, "relu"), layers.mlp_forward(params.g, _ring(z), "tanh")
+    f, g = f_layers[-1], g_layers[-1]
     weighted = -2 * weights[..., None] * (y[:, None, :] - f[:, None, :] * g)  # (N, K, 2)
     grad_g = weighted * f[:, None, :]
     return Params(
-        f=layers.mlp_vjp(params.f, f_inputs, (weighted * g).sum(axis=1), "relu")[0],
-        g=layers.mlp_vjp(params.g, g_inputs, grad_g if z.ndim == 2 else grad_g.sum(axis=0), "tanh")[0],
+        f=layers.mlp_vjp(params.f, f_layers, (weighted * g).sum(axis=1), "relu")[0],
+        g=layers.mlp_vjp(params.g, g_layers, grad_g if z.ndim == 2 else grad_g.sum(axis=0), "tanh")[0],
     )
 
 
