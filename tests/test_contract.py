@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from guards import read_only
 
+from ebm_np.autoencoders import autoencoder, contractive, denoising, network, target_propagation
 from ebm_np.data.ellipse import sample_horn
 from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.latent import ellipse, horn
@@ -24,6 +25,7 @@ RNG = np.random.default_rng(7)
 X, Y = sample_horn(RNG, 9)
 SPARSE = RNG.normal(size=(9, 6))
 IMAGES = RNG.normal(size=(9, 2, 5, 6))
+PIXELS = RNG.random((9, 6))
 HORN_G = horn.init(RNG, g_hidden=(5,))
 
 
@@ -32,7 +34,7 @@ class Model(NamedTuple):
 
     params: Any
     data: tuple[Any, ...]
-    infer: Callable[..., Any]
+    infer: Callable[..., Any] | None  # None: the model has no latent variable
     per_sample: dict[str, Callable[..., Any]]
     fit: Callable[..., Any]
 
@@ -49,6 +51,34 @@ def _horn(params):
             "grad_y F_2": partial(horn.free_energy_grad_y, beta=2.0),
         },
         lambda params, x, y, rng: horn.fit(params, (x, y), rng, n_epochs=2, batch_size=4),
+    )
+
+
+def _autoencoder(params, y, fit=autoencoder.fit, **choices):
+    model = autoencoder.Model(**choices)
+    return Model(
+        params,
+        (y,),
+        None,
+        {
+            "F": partial(autoencoder.free_energy, model=model),
+            "grad_y F": partial(autoencoder.free_energy_grad_y, model=model),
+        },
+        lambda params, y, rng: fit(params, y, rng, model=model, n_epochs=2, batch_size=4),
+    )
+
+
+def _target_propagation(params, f):
+    options = {"f": f, "alpha": 0.7, "lam": 0.1}
+    return Model(
+        params,
+        (SPARSE,),
+        partial(target_propagation.infer, **options, tol=1e-3, trace=True),
+        {
+            "F_inf": partial(target_propagation.free_energy, **options, tol=1e-5),
+            "grad_y F_inf": partial(target_propagation.free_energy_grad_y, **options, tol=1e-5),
+        },
+        lambda params, y, rng: target_propagation.fit(params, y, rng, **options, n_epochs=2, batch_size=4),
     )
 
 
@@ -126,8 +156,26 @@ MODELS = {
         )
         for encoder in ("shrink", "tanh")
     },
+    "auto-encoder": _autoencoder(network.init(RNG, (6, 5, 3)), SPARSE),
+    "auto-encoder, tied": _autoencoder(network.init(RNG, (6, 5, 3), tied=True), SPARSE, regularizer="l1", lam=0.3),
+    "auto-encoder, contractive": _autoencoder(
+        contractive.init(RNG, (6, 5, 8)), SPARSE, f="sigmoid", regularizer="contractive", lam=0.3
+    ),
+    "auto-encoder, binary cross-entropy": _autoencoder(
+        network.init(RNG, (6, 8), "relu"), PIXELS, f="relu", g="sigmoid", cost="binary_cross_entropy"
+    ),
+    "auto-encoder, denoising": _autoencoder(
+        network.init(RNG, (6, 8), "softplus"),
+        SPARSE,
+        partial(denoising.fit, corruption=denoising.Corruption("gaussian", 0.3)),
+        f="softplus",
+    ),
+    "target propagation, linear decoder": _target_propagation(network.init(RNG, (6, 4)), "identity"),
+    "target propagation, tanh": _target_propagation(network.init(RNG, (6, 5, 4)), "tanh"),
 }
+INFERRING = {name: model for name, model in MODELS.items() if model.infer is not None}
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+EVERY_INFERRING_MODEL = pytest.mark.parametrize("model", INFERRING.values(), ids=INFERRING)
 FUNCTIONS = [pytest.param(m, f, id=f"{name}, {k}") for name, m in MODELS.items() for k, f in m.per_sample.items()]
 EVERY_FUNCTION = pytest.mark.parametrize(("model", "function"), FUNCTIONS)
 
@@ -135,7 +183,8 @@ EVERY_FUNCTION = pytest.mark.parametrize(("model", "function"), FUNCTIONS)
 @EVERY_MODEL
 def test_arguments_are_never_written_to(model):
     params, data = read_only(model.params), read_only(model.data)
-    model.infer(params, *data)
+    if model.infer is not None:
+        model.infer(params, *data)
     for function in model.per_sample.values():
         function(params, *data)
     model.fit(params, *data, np.random.default_rng(0))
@@ -151,11 +200,17 @@ def test_float32_in_float32_out_and_float64_otherwise(model, function):
 
 
 @EVERY_MODEL
-def test_training_and_inference_keep_float32(model):
+def test_training_keeps_float32(model):
+    params, data = tree_map(lambda a: np.asarray(a, np.float32), (model.params, model.data))
+    fitted = model.fit(params, *data, np.random.default_rng(0))
+    assert {leaf.dtype for leaf in leaves(fitted.params)} == {np.dtype("f4")}
+
+
+@EVERY_INFERRING_MODEL
+def test_inference_keeps_float32(model):
     params, data = tree_map(lambda a: np.asarray(a, np.float32), (model.params, model.data))
     found = model.infer(params, *data)
-    fitted = model.fit(params, *data, np.random.default_rng(0))
-    assert {leaf.dtype for leaf in leaves((found.z, found.energy, found.trace, fitted.params))} == {np.dtype("f4")}
+    assert {leaf.dtype for leaf in (found.z, found.energy, found.trace)} == {np.dtype("f4")}
 
 
 @EVERY_FUNCTION
@@ -181,7 +236,7 @@ def test_the_layout_in_memory_does_not_matter(model, function, view):
     np.testing.assert_allclose(function(model.params, *looked_at), function(model.params, *data), rtol=1e-6, atol=1e-9)
 
 
-@EVERY_MODEL
+@EVERY_INFERRING_MODEL
 def test_results_have_a_row_a_sample(model):
     found = model.infer(model.params, *model.data)
     assert len(found.z) == len(found.energy) == len(found.converged) == found.trace.shape[1] == 9
@@ -223,6 +278,7 @@ BAD = {
 def test_bad_data_is_refused_by_name(model, spoil):
     *x, y = model.data
     expected = r"^(x|y): expected" if spoil is BAD["empty"] else r"^y: expected"
-    for door in (model.infer, lambda *a: model.fit(*a, np.random.default_rng(0))):
+    first = model.per_sample.values() if model.infer is None else [model.infer]
+    for door in (*first, lambda *a: model.fit(*a, np.random.default_rng(0))):
         with pytest.raises((ValueError, TypeError), match=expected):
             door(model.params, *x, spoil(y))

@@ -1,0 +1,5 @@
+"""Notes 08-3: a code that is computed, not searched for, and three ways to keep its energy from collapsing.
+
+Reading order: `network` (what all share), `autoencoder` (the model), `denoising` (spoil the input), `contractive`
+(hold the code still), `target_propagation` (train encoder and decoder on a code found between them).
+"""

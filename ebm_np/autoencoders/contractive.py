@@ -1,0 +1,106 @@
+r"""The contractive penalty: a code should not tremble when the observation does.
+
+    R(y) = ||dh/dy||_F^2 = sum_ij (dh_i / dy_j)^2                                                                  (1)
+    F(y) = C(y, y~) + lam R(y)                           `autoencoder`, with regularizer="contractive"             (2)
+
+    symbol    name      shape               meaning
+    W_l       encoder   (k_l, k_(l-1))      matrices of the encoder, h_l = f(a_l), a_l = W_l h_(l-1) + b_l, h_0 = y
+    h_l       hs        L + 1 of (N, k_l)   what the forward pass has kept
+    s_l                 (N, k_l)            slopes f'(a_l)
+    B_l                 (N, k, k_l)         da_L / dh_l
+
+(1) is the energy that noise of unit variance in y has in h, to first order: a pull to be blind in *every* direction.
+The cost C objects where that would blur what tells one sample from the next: a code must move along the data. What is
+left is contraction across. (The note has it that C penalises sensitivity along the data, and R what is left. C
+penalises *in*sensitivity along the data; R penalises sensitivity to every direction.)
+
+Weights should be tied. Where f is nearly linear, the codes s h and the decoder V / s decode to the same y~ for every s,
+while R is s^2 of what it was: untied, the network evades the penalty by s -> 0 and contracts nothing. Tied, a short W
+would decode short. So `init` ties; `autoencoder` computes (2) for both.
+
+Derivation
+----------
+1. dh/dy = D_L W_L D_(L-1) ... D_1 W_1 with D_l = diag(s_l) (chain rule). Without D_L it is B_0 = da_L/dy; from the top
+   B_(L-1) = W_L, the same for all samples, and B_(l-1) = M_l W_l with M_l = B_l D_l.
+2. R = sum_i s_Li^2 rho_i with rho_i = sum_j (B_0)_ij^2. If L = 1, rho_i = ||w_i||^2: one product of (N, k) and (k,).
+3. Let q = dL/dR, a number for each sample. 2:  dL/ds_L = 2 q s_L rho,   Q_0 = dL/dB_0 = 2 q s_L^2 B_0, row by row.
+4. B_(l-1) = M_l W_l:  dL/dW_l = sum_n M_l^T Q_(l-1),  dL/dM_l = Q_(l-1) W_l^T. M_l = B_l D_l:  dL/ds_l = sum over rows
+   of B_l * dL/dM_l,  Q_l = (dL/dM_l) D_l. At the top dL/dW_L = sum_n Q_(L-1).
+5. Also the slopes depend on y and on all layers below: dL/da_l = dL/ds_l * f''(a_l), which joins what comes down
+   through h in ordinary backpropagation (`layers.mlp_backward`). For ReLU and identity f'' = 0, and only 4 remains.
+
+If both networks are one linear layer, tied, without offsets, and the data have covariance Sigma = U diag(s) U^T, then
+
+6. E[F] = tr((I - W^T W)^2 Sigma) + lam tr(W^T W). With W^T W = U diag(p) U^T, 0 <= p: sum_i (1 - p_i)^2 s_i + lam p_i,
+   least at p_i = max(0, 1 - lam / (2 s_i)): directions of little variance are given up, the others shrunk.
+
+Source: notes 08-3, "Contractive Autoencoder", figure 4; Rifai, Vincent, Muller, Glorot & Bengio 2011.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ebm_np.autoencoders import network
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.layers import ACTIVATIONS, Layers, mlp_forward
+
+
+def init(
+    rng: np.random.Generator, widths: tuple[int, ...], f: str = "sigmoid", *, tied: bool = True, dtype: Any = np.float64
+) -> network.Network:
+    """Return a random network as `network.init` does, but tied, and f the sigmoid of the paper."""
+    return network.init(rng, widths, f, tied=tied, dtype=dtype)
+
+
+def jacobian(encoder: Layers, y: Array, f: str) -> Array:
+    """Return dh/dy for each sample: (N, d) -> (N, k, d)."""
+    slopes = _slopes(mlp_forward(encoder, y, f, last=f), f)
+    return slopes[-1][:, :, None] * _chain(encoder, slopes)[0]
+
+
+def penalty(encoder: Layers, hs: list[Array], f: str) -> Array:
+    """Return R, equation (1), of each sample from its forward pass, by derivation 2: (N,)."""
+    slopes = _slopes(hs, f)
+    return (slopes[-1] ** 2 * _row_energies(_chain(encoder, slopes)[0])).sum(axis=-1)
+
+
+def penalty_grad(encoder: Layers, hs: list[Array], f: str, q: Array) -> tuple[list[Array], list[Array]]:
+    """Return what sum_n q_n R_n has directly for gradients in each W_l, and in each a_l: derivations 3 to 5."""
+    slopes = _slopes(hs, f)
+    B = _chain(encoder, slopes)
+    top = slopes[-1]
+    in_slopes = [2 * q[:, None] * top * _row_energies(B[0])]
+    Q = 2 * _shared(q[:, None] * top**2, B[0])[:, :, None] * B[0]
+    in_matrices: list[Array] = []
+    for W, s, above in zip((layer.W for layer in encoder[:-1]), slopes[:-1], B[1:], strict=True):
+        M = above * s[:, None, :]
+        in_matrices.append(M.reshape(-1, M.shape[-1]).T @ Q.reshape(-1, Q.shape[-1]))
+        in_M = Q @ W.T
+        in_slopes.insert(-1, (above * in_M).sum(axis=1))
+        Q = _shared(in_M * s[:, None, :], above)
+    in_matrices.append(Q[0])
+    curvature = ACTIVATIONS[f].curvature
+    return in_matrices, [g * curvature(h) for g, h in zip(in_slopes, hs[1:], strict=True)]
+
+
+def _slopes(hs: list[Array], f: str) -> list[Array]:
+    """Return s_1, ..., s_L."""
+    return [ACTIVATIONS[f].slope(h) for h in hs[1:]]
+
+
+def _chain(encoder: Layers, slopes: list[Array]) -> list[Array]:
+    """Return B_0, ..., B_(L-1), derivation 1; the last, which no sample changes, is (1, k, k_(L-1))."""
+    B = [encoder[-1].W[None]]
+    for layer, s in zip(encoder[-2::-1], slopes[-2::-1], strict=True):
+        B.append((B[-1] * s[:, None, :]) @ layer.W)
+    return B[::-1]
+
+
+def _row_energies(B: Array) -> Array:
+    return np.square(B).sum(axis=-1)
+
+
+def _shared(per_sample: Array, B: Array) -> Array:
+    """Return a gradient for each sample as it is wanted for B: summed, where B is one for all samples."""
+    return per_sample.sum(axis=0, keepdims=True) if len(B) == 1 else per_sample
