@@ -139,7 +139,23 @@ def convolutional() -> Iterator[Case]:
         yield Case(f"our fit: {task}", peer, ours, theirs)
 
 
-COMPARISONS = {"inference": inference, "sparse": sparse, "lista": lista, "convolutional": convolutional}
+def autoencoders() -> Iterator[Case]:
+    """Train an auto-encoder and a denoising one for an epoch of the lecture's notebook, float32."""
+    for task in networks.EPOCHS:
+        with peers.Worker(networks.trainer, task, "our fit") as ours:
+            for peer in networks.TRAINERS:
+                if peer != "our fit":
+                    with peers.Worker(networks.trainer, task, peer) as theirs:
+                        yield Case(f"an epoch of {task}", peer, ours, theirs)
+
+
+COMPARISONS = {
+    "inference": inference,
+    "sparse": sparse,
+    "lista": lista,
+    "convolutional": convolutional,
+    "autoencoders": autoencoders,
+}
 
 
 class Row(NamedTuple):

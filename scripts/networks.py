@@ -1,4 +1,4 @@
-"""What hand-written backpropagation is timed against: the same network in PyTorch, and its autograd.
+"""What hand-written backpropagation is timed against: the same networks in PyTorch, and its autograd.
 
 Every task is prepared in a process of its own (`peers.Worker`); what each has computed is said beside its time.
 """
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ebm_np.autoencoders import autoencoder, denoising, network
+from ebm_np.data import mnist
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.parameters import tree_map
 from ebm_np.sparse import dictionary, lista, sparse_coding
@@ -78,3 +80,79 @@ def stepper(task: str, peer: str) -> tuple[Callable[[], Any], str]:
     run = PEERS[peer](patches_task(*STEPS[task]))
     norms = (np.linalg.norm(np.asarray(g, np.float64)) for g in run())
     return run, f"gradients {' '.join(f'{norm:.5g}' for norm in norms if norm)}"
+
+
+class Epoch(NamedTuple):
+    """An epoch of training wanted: 60,000 digits in batches of 256, pixels from -1 to 1, as in the lecture."""
+
+    params: network.Params
+    y: Array
+    model: autoencoder.Model
+    dropout: float
+    """Of the input; 0 for a plain auto-encoder."""
+
+
+def epoch_task(k: int, dropout: float) -> Epoch:
+    """Return 784 - k - 784 with tanh, untrained, in float32."""
+    y = 2 * mnist.load_or_synthetic("train", dtype=np.float32).images - 1
+    params = network.init(np.random.default_rng(0), (784, k), dtype=np.float32)
+    return Epoch(network.untied(params), y, autoencoder.Model("tanh", "tanh"), dropout)
+
+
+def our_epoch(given: Epoch) -> Callable[[], float]:
+    """Prepare our `fit`; a run returns the mean squared error, seen during the epoch, of a pixel."""
+
+    def run() -> float:
+        rng = np.random.default_rng(0)
+        corruption = denoising.Corruption("dropout", given.dropout)
+        if given.dropout:
+            fitted = denoising.fit(given.params, given.y, rng, given.model, corruption, n_epochs=1)
+        else:
+            fitted = autoencoder.fit(given.params, given.y, rng, given.model, n_epochs=1)
+        return fitted.history[0] / given.y.shape[1]
+
+    return run
+
+
+def torch_epoch(given: Epoch, fused: bool) -> Callable[[], float]:
+    """Prepare the same in PyTorch, with the data as one tensor: a `DataLoader` would be slower."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(peers.threads())
+    nn, y = torch.nn, torch.tensor(given.y)
+
+    def linear(W: Array, b: Array) -> Any:
+        layer = nn.Linear(W.shape[1], W.shape[0])
+        layer.weight.data, layer.bias.data = torch.tensor(W), torch.tensor(b)
+        return layer
+
+    def run() -> float:
+        net = nn.Sequential(linear(*given.params.encoder[0]), nn.Tanh(), linear(*given.params.decoder[0]), nn.Tanh())
+        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=fused or None)
+        total = 0.0
+        for rows in torch.randperm(len(y)).split(256):
+            batch = y[rows]
+            y_hat = nn.functional.dropout(batch, given.dropout) if given.dropout else batch
+            loss = nn.functional.mse_loss(net(y_hat), batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        return total / len(y)
+
+    return run
+
+
+EPOCHS = {
+    f"{'DAE' if dropout else 'AE'} 784-{k}-784": (k, dropout) for k, dropout in itertools.product((30, 500), (0.0, 0.5))
+}
+TRAINERS: dict[str, Callable[[Epoch], Callable[[], float]]] = {
+    "our fit": our_epoch,
+    "PyTorch": lambda given: torch_epoch(given, fused=False),
+    "PyTorch, fused Adam": lambda given: torch_epoch(given, fused=True),
+}
+
+
+def trainer(task: str, peer: str) -> tuple[Callable[[], Any], str]:
+    """Return an epoch of training, and the mean squared error that it saw."""
+    run = TRAINERS[peer](epoch_task(*EPOCHS[task]))
+    return run, f"error {run():.4f}"
