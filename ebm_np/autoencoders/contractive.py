@@ -16,7 +16,8 @@ penalises *in*sensitivity along the data; R penalises sensitivity to every direc
 
 Weights should be tied. Where f is nearly linear, the codes s h and the decoder V / s decode to the same y~ for every s,
 while R is s^2 of what it was: untied, the network evades the penalty by s -> 0 and contracts nothing. Tied, a short W
-would decode short. So `init` ties; `autoencoder` computes (2) for both.
+would decode short. (Of two tied layers one may still be short, if the other is long: that holds the scale less well.)
+So `init` ties; `autoencoder` computes (2) for both.
 
 Derivation
 ----------

@@ -10,6 +10,7 @@ Parameters and gradients are the same NamedTuples of arrays; a state is whatever
 them is ever written to.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -54,16 +55,28 @@ class AdamState(NamedTuple):
 
 
 def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
-    """Return Adam: steps of about `rate` in every coordinate, whatever the gradient's scale."""
+    """Return Adam: steps of about `rate` in every coordinate, whatever the gradient's scale.
+
+    With r = sqrt(1 - b2^t), m^ / (sqrt(v^) + eps) is r / (1 - b1^t) times m / (sqrt(v) + r eps): the bias corrections
+    are left to two numbers, and no array is gone through for them.
+    """
     rate = positive("rate", rate)
     b1, b2, eps = _fraction("b1", b1), _fraction("b2", b2), positive("eps", eps)
 
     def step(params: Any, grads: Any, state: AdamState) -> tuple[Any, AdamState]:
         t = state.t + 1
-        m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, grads)
-        v = tree_map(lambda v, g: b2 * v + (1 - b2) * g**2, state.v, grads)
-        direction = tree_map(lambda m, v: m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps), m, v)
-        return _descend(params, direction, rate), AdamState(t, m, v)
+        m = tree_map(lambda m, g: _mean(b1, m, g), state.m, grads)
+        v = tree_map(lambda v, g: _mean(b2, v, np.square(g)), state.v, grads)
+        r = math.sqrt(1 - b2**t)
+
+        def moved(p: Array, m: Array, v: Array) -> Array:
+            step = np.sqrt(v, out=np.empty_like(v))
+            step += r * eps
+            np.divide(m, step, out=step)
+            step *= rate * r / (1 - b1**t)
+            return p - step
+
+        return tree_map(moved, params, m, v), AdamState(t, m, v)
 
     return Optimizer(lambda params: AdamState(0, zeros_like(params), zeros_like(params)), step)
 
@@ -89,6 +102,12 @@ def projected(
 def tangent(unit: Array, grad: Array, axis: int | tuple[int, ...]) -> Array:
     """Return the gradient without its part along unit vectors, whose coordinates run over `axis`: g - u <u, g>."""
     return np.asarray(grad - unit * (unit * grad).sum(axis=axis, keepdims=True))
+
+
+def _mean(b: float, old: Array, new: Array) -> Array:
+    mean = b * old
+    mean += (1 - b) * new
+    return mean
 
 
 def _descend(params: Any, direction: Any, rate: float) -> Any:

@@ -136,4 +136,4 @@ def _diverged(epoch: int) -> FloatingPointError:
 
 def _is_sound(leaf: Array) -> bool:
     """Say whether sums of squares of these numbers are finite; False for NaN."""
-    return bool(np.abs(leaf).max(initial=0) < 1e-3 * np.sqrt(np.finfo(leaf.dtype).max))
+    return bool(max(leaf.max(initial=0), -leaf.min(initial=0)) < 1e-3 * np.sqrt(np.finfo(leaf.dtype).max))

@@ -42,7 +42,7 @@ def draw(data: dict[str, Any]) -> Figure:
     axes.plot(data["z"], data["energy"], color=style.BLUE)
     axes.plot(data["path"][0], data["path_energy"][0], "o", color=style.ORANGE, label=r"start $\tilde z = 0.5$")
     z_check, f = data["z_check"].item(), data["free_energy"].item()
-    axes.plot(z_check, f, "X", color=style.INFERRED, markersize=8, label=rf"found $\check z = {z_check:.3f}$")
+    axes.plot(z_check, f, "X", color=style.INFERRED, markersize=8, label=rf"found $ž = {z_check:.3f}$")
     axes.axhline(f, color=style.INFERRED, linestyle=":", linewidth=1)
     axes.text(-2 * np.pi + 0.1, f + 0.25, rf"$F_\infty = {f:.4f}$", color=style.INFERRED)
     axes.set(ylabel="$E(y^{(23)}, z)$", ylim=(0, 13.5))

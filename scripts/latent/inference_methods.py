@@ -58,7 +58,7 @@ def draw(data: dict[str, Any]) -> Figure:
     for landed, method, (marker, color) in zip(data["landed"], LOCAL, signs, strict=False):
         middle.plot(data["starts"], landed, marker, color=color, markersize=4, fillstyle="none", label=method)
     middle.plot(data["starts"], data["landed"][-1], color=style.BLACK, linewidth=1, label="secular, newton, exhaustive")
-    middle.set(xlabel=r"start $\tilde z$ (rad)", ylabel=r"$\check z$ found (rad)", ylim=(0, 2 * np.pi))
+    middle.set(xlabel=r"start $\tilde z$ (rad)", ylabel=r"$ž$ found (rad)", ylim=(0, 2 * np.pi))
     middle.legend(loc="upper left", bbox_to_anchor=(-0.1, 1.22), ncols=2)
     wrong = data["excess"] > 1e-6
     right.scatter(*data["grid"][~wrong].T, s=4, color=style.GREY)

@@ -44,7 +44,7 @@ def draw(data: dict[str, Any]) -> Figure:
         axes.plot(*data["arc"].T, color=style.ORANGE, linewidth=3, alpha=0.35)
         axes.plot(*data[method].T, "o:", color=style.ORANGE, markersize=4, linewidth=0.8, label="iterates")
         axes.plot(*data[method][0], "o", color=style.BLACK, markersize=6, label=r"$g(\tilde z)$")
-        axes.plot(*data[method][-1], "X", color=style.INFERRED, markersize=8, label=r"$g(\check z)$")
+        axes.plot(*data[method][-1], "X", color=style.INFERRED, markersize=8, label=r"$g(ž)$")
         axes.plot(*data["y"], "D", color=style.GREEN, markersize=7, label="$y^{(23)}$")
         axes.plot(*np.stack([data[method][-1], data["y"]]).T, ":", color=style.INFERRED)
         style.plane(axes, 2.4, 0.6)

@@ -39,7 +39,7 @@ def draw(data: dict[str, Any]) -> Figure:
     axes.add_collection(LineCollection(list(pairs), colors=style.GREY, linewidths=0.3))
     axes.plot(*data["curve"].T, color=style.MANIFOLD, alpha=0.4)
     axes.scatter(*data["grid"].T, s=5, color=style.DATA, label="$y$ on the grid")
-    axes.scatter(*data["projections"].T, s=9, color=style.INFERRED, zorder=3, label=r"$g(\check z(y))$")
+    axes.scatter(*data["projections"].T, s=9, color=style.INFERRED, zorder=3, label=r"$g(ž(y))$")
     style.plane(axes, 3.1, 2.1)
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.12), ncols=2)
     return figure

@@ -1,0 +1,44 @@
+"""Auto-encoders of digits as the lecture's notebook has them: 784 - k - 784, tanh, pixels from -1 to 1, Adam 1e-3."""
+
+import numpy as np
+
+from ebm_np.autoencoders import autoencoder, denoising, network
+from ebm_np.data import mnist
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.results import Fit
+
+MODEL = autoencoder.Model(f="tanh", g="tanh")
+DROPOUT = denoising.Corruption("dropout", 0.5)
+"""The notebook's noise: each pixel times 0 or 2."""
+PAPER = -1.0
+"""What a pixel without ink is."""
+
+
+def digits(split: str, n: int | None = None) -> tuple[Array, Array, str]:
+    """Return n digits (all if None), float32, from -1 (paper) to 1 (ink), their labels, and a source."""
+    found = mnist.load_or_synthetic(split, dtype=np.float32)
+    y = 2 * found.images[:n] - 1
+    return y, found.labels[:n], found.source if n is None else f"{len(y):,} of {found.source}"
+
+
+def untrained(rng: np.random.Generator, k: int) -> network.Network:
+    """Return a random network with k hidden units, float32."""
+    return network.init(rng, (784, k), dtype=np.float32)
+
+
+def train(
+    start: network.Network,
+    y: Array,
+    rng: np.random.Generator,
+    corruption: denoising.Corruption | None = None,
+    n_epochs: int = 20,
+) -> Fit[network.Network]:
+    """Return an auto-encoder, or with a corruption a denoising one, trained."""
+    if corruption is None:
+        return autoencoder.fit(start, y, rng, MODEL, n_epochs=n_epochs)
+    return denoising.fit(start, y, rng, MODEL, corruption, n_epochs=n_epochs)
+
+
+def error(params: network.Network, y: Array) -> float:
+    """Return the mean squared error of a pixel, F / 784."""
+    return float(autoencoder.free_energy(params, y, MODEL).mean() / y.shape[1])
