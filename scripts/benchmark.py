@@ -16,7 +16,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,12 +141,22 @@ def convolutional() -> Iterator[Case]:
 
 def autoencoders() -> Iterator[Case]:
     """Train an auto-encoder and a denoising one for an epoch of the lecture's notebook, float32."""
-    for task in networks.EPOCHS:
-        with peers.Worker(networks.trainer, task, "our fit") as ours:
-            for peer in networks.TRAINERS:
-                if peer != "our fit":
-                    with peers.Worker(networks.trainer, task, peer) as theirs:
-                        yield Case(f"an epoch of {task}", peer, ours, theirs)
+    yield from _epochs(networks.trainer, networks.EPOCHS, networks.TRAINERS)
+
+
+def variational() -> Iterator[Case]:
+    """Train a variational auto-encoder of digits for an epoch, float32."""
+    yield from _epochs(networks.variational_trainer, networks.VARIATIONAL_EPOCHS, networks.VARIATIONAL_TRAINERS)
+
+
+def _epochs(prepare: Callable[[str, str], Any], tasks: Iterable[str], trainers: Iterable[str]) -> Iterator[Case]:
+    """Yield an epoch of each task against each trainer; the first of them is ours."""
+    me, *others = trainers
+    for task in tasks:
+        with peers.Worker(prepare, task, me) as ours:
+            for peer in others:
+                with peers.Worker(prepare, task, peer) as theirs:
+                    yield Case(f"an epoch of {task}", peer, ours, theirs)
 
 
 COMPARISONS = {
@@ -155,6 +165,7 @@ COMPARISONS = {
     "lista": lista,
     "convolutional": convolutional,
     "autoencoders": autoencoders,
+    "variational": variational,
 }
 
 

@@ -16,8 +16,14 @@ PAPER = -1.0
 
 def digits(split: str, n: int | None = None) -> tuple[Array, Array, str]:
     """Return n digits (all if None), float32, from -1 (paper) to 1 (ink), their labels, and a source."""
+    y, labels, source = gray(split, n)
+    return 2 * y - 1, labels, source
+
+
+def gray(split: str, n: int | None = None) -> tuple[Array, Array, str]:
+    """Return n digits (all if None), float32, from 0 (paper) to 1 (ink), their labels, and a source."""
     found = mnist.load_or_synthetic(split, dtype=np.float32)
-    y = 2 * found.images[:n] - 1
+    y = found.images[:n]
     return y, found.labels[:n], found.source if n is None else f"{len(y):,} of {found.source}"
 
 

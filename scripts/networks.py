@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebm_np.autoencoders import autoencoder, denoising, network
+from ebm_np.autoencoders import autoencoder, denoising, network, variational
 from ebm_np.data import mnist
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.parameters import tree_map
@@ -120,13 +120,10 @@ def torch_epoch(given: Epoch, fused: bool) -> Callable[[], float]:
     torch.set_num_threads(peers.threads())
     nn, y = torch.nn, torch.tensor(given.y)
 
-    def linear(W: Array, b: Array) -> Any:
-        layer = nn.Linear(W.shape[1], W.shape[0])
-        layer.weight.data, layer.bias.data = torch.tensor(W), torch.tensor(b)
-        return layer
-
     def run() -> float:
-        net = nn.Sequential(linear(*given.params.encoder[0]), nn.Tanh(), linear(*given.params.decoder[0]), nn.Tanh())
+        net = nn.Sequential(
+            _linear(torch, *given.params.encoder[0]), nn.Tanh(), _linear(torch, *given.params.decoder[0]), nn.Tanh()
+        )
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=fused or None)
         total = 0.0
         for rows in torch.randperm(len(y)).split(256):
@@ -156,3 +153,76 @@ def trainer(task: str, peer: str) -> tuple[Callable[[], Any], str]:
     """Return an epoch of training, and the mean squared error that it saw."""
     run = TRAINERS[peer](epoch_task(*EPOCHS[task]))
     return run, f"error {run():.4f}"
+
+
+class VariationalEpoch(NamedTuple):
+    """An epoch of 784 - 400 - 20 - 400 - 784 wanted, over 60,000 digits in gray levels."""
+
+    params: variational.Params
+    y: Array
+    batch_size: int
+
+
+def variational_task(batch_size: int) -> VariationalEpoch:
+    """Return the network, untrained, and the digits, in float32."""
+    y = mnist.load_or_synthetic("train", dtype=np.float32).images
+    return VariationalEpoch(variational.init(np.random.default_rng(0), dtype=np.float32), y, batch_size)
+
+
+def our_variational_epoch(given: VariationalEpoch) -> Callable[[], float]:
+    """Prepare our `fit`; a run returns the mean negative ELBO, seen during the epoch, in nats."""
+    params, y, batch_size = given
+
+    def run() -> float:
+        model, rng = variational.Model(), np.random.default_rng(0)
+        return float(variational.fit(params, y, rng, model, n_epochs=1, batch_size=batch_size).history[0])
+
+    return run
+
+
+def torch_variational_epoch(given: VariationalEpoch, fused: bool) -> Callable[[], float]:
+    """Prepare the same in PyTorch, as its own example has it, with the data as one tensor."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(peers.threads())
+    nn, y = torch.nn, torch.tensor(given.y)
+
+    def run() -> float:
+        layers = [_linear(torch, *layer) for layer in (*given.params.encoder, *given.params.decoder)]
+        into, ball, out_of, back = layers
+        optimizer = torch.optim.Adam(nn.ModuleList(layers).parameters(), lr=1e-3, fused=fused or None)
+        total = 0.0
+        for rows in torch.randperm(len(y)).split(given.batch_size):
+            batch = y[rows]
+            mu, log_v = ball(torch.relu(into(batch))).chunk(2, dim=1)
+            z = mu + torch.randn_like(mu) * torch.exp(0.5 * log_v)
+            logits = back(torch.relu(out_of(z)))
+            cost = nn.functional.binary_cross_entropy_with_logits(logits, batch, reduction="sum")
+            kl = 0.5 * torch.sum(mu.pow(2) + log_v.exp() - 1 - log_v)
+            loss = (cost + kl) / len(rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        return total / len(y)
+
+    return run
+
+
+VARIATIONAL_EPOCHS = {f"VAE 784-400-20-400-784, batch {n}": n for n in (128, 256)}
+VARIATIONAL_TRAINERS: dict[str, Callable[[VariationalEpoch], Callable[[], float]]] = {
+    "our fit": our_variational_epoch,
+    "PyTorch": lambda given: torch_variational_epoch(given, fused=False),
+    "PyTorch, fused Adam": lambda given: torch_variational_epoch(given, fused=True),
+}
+
+
+def variational_trainer(task: str, peer: str) -> tuple[Callable[[], Any], str]:
+    """Return an epoch of training, and the negative ELBO that it saw."""
+    run = VARIATIONAL_TRAINERS[peer](variational_task(VARIATIONAL_EPOCHS[task]))
+    return run, f"{run():.1f} nats"
+
+
+def _linear(torch: Any, W: Array, b: Array) -> Any:
+    layer = torch.nn.Linear(W.shape[1], W.shape[0])
+    layer.weight.data, layer.bias.data = torch.tensor(W), torch.tensor(b)
+    return layer

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from guards import read_only
 
-from ebm_np.autoencoders import autoencoder, contractive, denoising, network, target_propagation
+from ebm_np.autoencoders import (
+    autoencoder,
+    contractive,
+    denoising,
+    linear_vae,
+    network,
+    target_propagation,
+    variational,
+)
 from ebm_np.data.ellipse import sample_horn
 from ebm_np.foundations.parameters import leaves, tree_map
 from ebm_np.latent import ellipse, horn
@@ -79,6 +87,24 @@ def _target_propagation(params, f):
             "grad_y F_inf": partial(target_propagation.free_energy_grad_y, **options, tol=1e-5),
         },
         lambda params, y, rng: target_propagation.fit(params, y, rng, **options, n_epochs=2, batch_size=4),
+    )
+
+
+def _variational(y, **choices):
+    model, eps = variational.Model(**choices), RNG.normal(size=(9, 3))
+    return Model(
+        variational.init(RNG, (6, 5, 3), model.f),
+        (eps, y),
+        None,
+        {
+            name: lambda params, eps, y, function=function: function(params, y, eps, model)
+            for name, function in {
+                "F~": variational.free_energy,
+                "ELBO": variational.elbo,
+                "grad_y F~": variational.free_energy_grad_y,
+            }.items()
+        },
+        lambda params, eps, y, rng: variational.fit(params, y, rng, model, n_epochs=2, batch_size=4),
     )
 
 
@@ -172,6 +198,19 @@ MODELS = {
     ),
     "target propagation, linear decoder": _target_propagation(network.init(RNG, (6, 4)), "identity"),
     "target propagation, tanh": _target_propagation(network.init(RNG, (6, 5, 4)), "tanh"),
+    "variational, bernoulli": _variational(PIXELS),
+    "variational, gaussian": _variational(SPARSE, f="tanh", cost="gaussian", beta=2.5, learn_s=True),
+    "linear variational": Model(
+        linear_vae.init(RNG, 6, 3),
+        (SPARSE,),
+        None,
+        {
+            "F~": linear_vae.free_energy,
+            "log p": linear_vae.log_likelihood,
+            "grad_y F~": linear_vae.free_energy_grad_y,
+        },
+        lambda params, y, rng: linear_vae.fit(params, y, rng, n_epochs=2, batch_size=4),
+    ),
 }
 INFERRING = {name: model for name, model in MODELS.items() if model.infer is not None}
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

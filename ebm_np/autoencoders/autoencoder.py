@@ -16,7 +16,7 @@ r"""The auto-encoder: an energy without a latent variable, since the code is com
 
 With k < d (under-complete) a code cannot tell all, and F is low near the data only. With k >= d (over-complete) the
 identity is within reach: F is 0 everywhere and means nothing, the energy has collapsed. What then helps: R in (5), an
-input other than y (`denoising`), or noise on the code (the variational auto-encoder, a chapter to come).
+input other than y (`denoising`), or noise on the code (`variational`).
 
 Derivation
 ----------

@@ -53,17 +53,23 @@ def init(
     Weights are normal with variance 1/inputs (LeCun et al. 1998), twice that for f = "relu" (He et al. 2015); offsets
     are 0. Raises an error that names a wrong argument.
     """
-    validation.generator("rng", rng)
-    validation.choice("f", f, ACTIVATIONS)
-    dtype = validation.floating("dtype", dtype)
-    if not isinstance(widths, tuple) or len(widths) < 2:
-        raise ValueError(f"widths: expected a tuple of at least two, (d, ..., k), got {widths!r}")
-    widths = tuple(validation.count("widths", width) for width in widths)
-    power = 2.0 if f == "relu" else 1.0
+    widths, dtype, power = checked_start(rng, widths, f, dtype)
     encoder = init_mlp(rng, widths, dtype, power)
     if tied:
         return Tied(encoder, tuple(np.zeros(width, dtype) for width in widths[-2::-1]))
     return Params(encoder, init_mlp(rng, widths[::-1], dtype, power))
+
+
+def checked_start(
+    rng: np.random.Generator, widths: tuple[int, ...], f: str, dtype: Any
+) -> tuple[tuple[int, ...], np.dtype[Any], float]:
+    """Return widths, dtype and the power of W, if nothing is wrong with what is asked for."""
+    validation.generator("rng", rng)
+    validation.choice("f", f, ACTIVATIONS)
+    if not isinstance(widths, tuple) or len(widths) < 2:
+        raise ValueError(f"widths: expected a tuple of at least two, (d, ..., k), got {widths!r}")
+    widths = tuple(validation.count("widths", width) for width in widths)
+    return widths, validation.floating("dtype", dtype), 2.0 if f == "relu" else 1.0
 
 
 def untied(network: Network) -> Params:
@@ -86,10 +92,10 @@ def checked(network: Network) -> Network:
     """Return the network if its arrays are finite and each fits to the next; else raise an error that names one."""
     if not isinstance(network, Params | Tied):
         raise TypeError(f"params: expected Params or Tied, got {type(network).__name__}")
-    encoder = _layers("params.encoder", network.encoder)
+    encoder = checked_layers("params.encoder", network.encoder)
     d, k = encoder[0].W.shape[1], len(encoder[-1].W)
     if isinstance(network, Params):
-        return Params(encoder, _layers("params.decoder", network.decoder, k, d))
+        return Params(encoder, checked_layers("params.decoder", network.decoder, k, d))
     widths = [layer.W.shape[1] for layer in reversed(encoder)]
     if not isinstance(network.offsets, tuple) or len(network.offsets) != len(widths):
         got = f"{len(network.offsets)}" if isinstance(network.offsets, tuple) else type(network.offsets).__name__
@@ -98,7 +104,7 @@ def checked(network: Network) -> Network:
     return Tied(encoder, tuple(validation.squarable(f"params.offsets[{i}]", c, (width,)) for i, (c, width) in named))
 
 
-def _layers(name: str, layers: Layers, first: int | str = "d", last: int | str = "k") -> Layers:
+def checked_layers(name: str, layers: Layers, first: int | str = "d", last: int | str = "k") -> Layers:
     """Return the layers, checked, from `first` numbers to `last`."""
     if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Affine) for layer in layers):
         got = "an empty one" if layers == () else type(layers).__name__
@@ -110,3 +116,12 @@ def _layers(name: str, layers: Layers, first: int | str = "d", last: int | str =
         W = validation.squarable(f"{name}[{i}].W", W, (outputs, inputs))
         found.append(Affine(W, validation.squarable(f"{name}[{i}].b", b, (len(W),))))
     return tuple(found)
+
+
+def checked_log(name: str, value: Array, shape: tuple[int, ...]) -> Array:
+    """Return the log of a variance, if the variance and its inverse can be squared."""
+    value = validation.array(name, value, shape)
+    with np.errstate(over="ignore"):  # the error is the one message
+        for sign in ("", "-"):
+            validation.squarable(f"exp({sign}{name})", np.exp(-value if sign else value), shape)
+    return value

@@ -2,6 +2,7 @@ r"""Costs C(y, y~) between an observation and what was decoded, each beside its 
 
     squared error           C(y, y~) = ||y - y~||^2          (no half: all the notes write it so)
     binary cross-entropy    C(y, y~) = -sum_i [y_i log y~_i + (1 - y_i) log(1 - y~_i)],   y~ = sigmoid(a)
+    Gaussian KL             D_KL(N(mu, v) || N(0, I)) = (1/2) sum_i (mu_i^2 + v_i - log v_i - 1)
 
 The note calls it categorical, and forgets the brackets: it is a sum of binary ones, and without brackets its second
 half would stand outside of the sum and of the minus sign.
@@ -48,3 +49,19 @@ def binary_cross_entropy(y: Array, a: Array) -> Array:
 def binary_cross_entropy_grad(y: Array, a: Array) -> Array:
     """Return dC/da = sigmoid(a) - y: (..., d)."""
     return sigmoid(a) - y
+
+
+def gaussian_kl(mu: Array, log_v: Array) -> Array:
+    """Return D_KL(N(mu, v) || N(0, I)) over the last axis, in nats: (..., k), (..., k) -> (...).
+
+    The note forgets the brackets: without them -1 and mu^2 would stand outside of the sum.
+
+    >>> gaussian_kl(np.array([0.0, 2.0]), np.array([0.0, 0.0])).item()
+    2.0
+    """
+    return 0.5 * (np.square(mu) + np.expm1(log_v) - log_v).sum(axis=-1)
+
+
+def gaussian_kl_grad(mu: Array, log_v: Array) -> tuple[Array, Array]:
+    """Return dKL/dmu = mu and dKL/dlog v = (v - 1) / 2."""
+    return mu, 0.5 * np.expm1(log_v)

@@ -49,6 +49,7 @@ def minimize(
     callback: Callback | None = None,
     held_out: Callable[[P], float] | None = None,
     patience: int = 10,
+    watch: Callable[[int, P], None] | None = None,
 ) -> Fit[P]:
     """Return the parameters after `n_epochs` passes over `n` samples, or the best of them by the held-out loss.
 
@@ -59,27 +60,30 @@ def minimize(
     rng : shuffles the samples of each epoch; None keeps the listed order
     held_out : params -> loss of samples that are not among the n
     patience : with `held_out`, stop when so many epochs in a row were no better than the best before them
+    watch : called before the first epoch and after each with its number, from 0, and the parameters there
 
     Raises
     ------
     FloatingPointError
         if a loss or a parameter is no longer finite: the step was too long. Nothing is returned in that case.
     """
-    count("n_epochs", n_epochs)
-    count("patience", patience)
-    if batch_size is not None:
-        count("batch_size", batch_size)
-    count("n", n)
+    counts = {"n_epochs": n_epochs, "patience": patience, "n": n, "batch_size": n if batch_size is None else batch_size}
+    for name, value in counts.items():
+        count(name, value)
     if rng is not None:
         generator("rng", rng)
     _keep_freed_memory()
     state, history = optimizer.init(params), []
     best, kept = params, [] if held_out is None else [_judged(held_out, params, 0)]
+    if watch is not None:
+        watch(0, params)
     for epoch in range(1, n_epochs + 1):
         params, state, loss = _epoch(loss_and_grad, optimizer, params, state, list(batches(n, batch_size, rng)), epoch)
         history.append(loss)
         if callback is not None:
             callback(epoch, loss)
+        if watch is not None:
+            watch(epoch, params)
         if held_out is None:
             best = params
             continue

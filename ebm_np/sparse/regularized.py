@@ -27,7 +27,7 @@ Derivation
    the larger lam or the smaller rho. L2: an ellipsoid, its volume V_d (c/lam)^(d/2) det(W W^T + lam I)^(1/2) with V_d
    the unit ball's. L1: a rounded polytope, corners near +-(c/lam) w_j. Noise: {W z : ||z|| <= rho} with a rim.
 7. z + eps is a Gaussian channel of k numbers and power rho^2: it carries at most k/2 log2(1 + rho^2 / (k sigma^2)) bits
-   on y. The variational autoencoder (a chapter to come) limits its code so, with a price on ||z||^2 for the ball.
+   on y. The variational auto-encoder limits its code so, with a price on ||z||^2 for the ball.
 
 Source: notes 08-2, "Regularized latent variable EBMs"; Moré & Sorensen 1983 (ball); Shannon 1948 (channel).
 """

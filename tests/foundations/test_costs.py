@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -5,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import integrate
 from strategies import SIZES, arrays, generators
 
 from ebm_np.foundations.costs import (
     binary_cross_entropy,
     binary_cross_entropy_grad,
+    gaussian_kl,
+    gaussian_kl_grad,
     squared_error,
     squared_error_grad,
 )
@@ -171,6 +175,125 @@ def test_the_negative_logits_are_the_gradient_of_the_cross_entropy_in_the_observ
     y, a = rng.random(shape), 5 * rng.normal(size=shape)
     check = gradient_check(lambda y: binary_cross_entropy(y, a).sum(), -a, y)
     assert check.passed, check
+
+
+# Gaussian KL
+
+
+def kl_quadrature(mu, v):
+    """The integral of q log(q / p) for q = N(mu, v), p = N(0, 1), in units of q's deviation."""
+
+    def log_density(x, mu, v):
+        return -((x - mu) ** 2) / (2 * v) - math.log(2 * math.pi * v) / 2
+
+    def integrand(t):
+        x = mu + t * math.sqrt(v)
+        return math.exp(-(t**2) / 2) / math.sqrt(2 * math.pi) * (log_density(x, mu, v) - log_density(x, 0, 1))
+
+    options = {"epsabs": 0, "epsrel": 1e-11, "limit": 200}
+    return sum(integrate.quad(integrand, *ends, **options)[0] for ends in ((-12, -4), (-4, 0), (0, 4), (4, 12)))
+
+
+PLACES = list(itertools.product([0.0, -0.3, 2.0, -40.0], [1e-4, 0.01, 0.5, 1.0, 3.0, 400.0]))
+
+
+@pytest.mark.parametrize(("mu", "v"), PLACES)
+def test_the_gaussian_kl_is_the_integral_that_defines_it(mu, v):
+    found = gaussian_kl(np.array([mu]), np.array([math.log(v)])).item()
+    assert found == pytest.approx(kl_quadrature(mu, v), rel=1e-9, abs=1e-11)
+
+
+@SHAPES
+def test_over_several_dimensions_it_is_the_sum_of_the_integrals(shape, shape_tilde):
+    rng = np.random.default_rng(0)
+    mu, log_v = 2 * rng.normal(size=shape), rng.normal(size=shape_tilde)
+    rows, rows_v = np.broadcast_arrays(mu, np.exp(log_v))
+    found = gaussian_kl(mu, log_v)
+    assert found.shape == rows.shape[:-1]
+    for n in np.ndindex(found.shape):
+        expected = sum(kl_quadrature(*pair) for pair in zip(rows[n], rows_v[n], strict=True))
+        assert found[n] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "misread",
+    [
+        lambda mu, v: 0.5 * v.sum() - np.log(v).sum() - len(v) + (mu**2).sum(),  # (1/2) sum before v alone
+        lambda mu, v: 0.5 * v.sum() - np.log(v).sum() - 1 + (mu**2).sum(),
+        lambda mu, v: 0.5 * (v - np.log(v)).sum() - 1 + (mu**2).sum(),  # -1 and mu^2 outside
+        lambda mu, v: (v - np.log(v) - 1 + mu**2).sum(),  # no half
+    ],
+)
+@pytest.mark.parametrize(("mu", "v"), [([0.5], [0.2]), ([-1.0, 2.0], [0.01, 3.0]), ([0.0, 0.1, 1.0], [1.0, 2.0, 9.0])])
+def test_the_note_without_its_brackets_is_another_function(misread, mu, v):
+    # erratum 14
+    mu, v = np.array(mu), np.array(v)
+    expected = sum(map(kl_quadrature, mu, v))
+    assert gaussian_kl(mu, np.log(v)) == pytest.approx(expected, rel=1e-9)
+    assert abs(misread(mu, v) - expected) > 0.05 * expected
+
+
+def test_the_note_without_its_brackets_would_be_negative_where_nothing_is_to_be_paid():
+    assert gaussian_kl(np.zeros(3), np.zeros(3)) == 0
+    assert 0.5 * 1 - math.log(1) - 1 + 0 < 0
+
+
+def test_a_radius_of_a_tenth_costs_what_the_figure_shows():
+    # V(v) = v - log v - 1 of the notes' figure is 3.615 at v = 0.01; the KL has half of it
+    found = gaussian_kl(np.zeros(1), np.log([0.01])).item()
+    assert found == pytest.approx((0.01 - math.log(0.01) - 1) / 2, rel=1e-14)
+    assert 2 * found == pytest.approx(3.615, abs=5e-4)
+
+
+@given(SIZES.flatmap(lambda k: st.tuples(arrays((3, k)), arrays((3, k), 40.0))))
+def test_the_gaussian_kl_is_zero_for_the_standard_normal_alone_and_else_positive(pair):
+    # erratum 9: the variance's place is 1
+    mu, log_v = pair
+    found, at_home = gaussian_kl(mu, log_v), (np.maximum(np.abs(mu), np.abs(log_v)) < 1e-7).all(axis=-1)
+    assert (found >= -1e-30).all()
+    assert (found[~at_home] > 0).all()
+    assert (found[at_home] < 1e-13).all()
+    assert gaussian_kl(np.zeros(3), np.zeros(3)) == 0
+    for gradient in gaussian_kl_grad(np.zeros(3), np.zeros(3)):
+        np.testing.assert_array_equal(gradient, 0)
+
+
+@given(SIZES.flatmap(lambda k: st.tuples(arrays(k), arrays(k, 40.0))))
+def test_it_falls_on_the_way_home(pair):
+    mu, log_v = pair
+    far, half_way = gaussian_kl(mu, log_v), gaussian_kl(mu / 2, log_v / 2)
+    assert half_way <= far + 1e-30
+    in_mu, in_log_v = gaussian_kl_grad(mu, log_v)
+    assert mu @ in_mu + log_v @ in_log_v >= 0
+
+
+@given(st.floats(-8, -1), st.booleans())
+def test_near_the_standard_normal_it_keeps_its_digits(exponent, wide):
+    # (1/2) (e^x - 1 - x) = x^2 / 4 + x^3 / 12 + ...
+    x = (1 if wide else -1) * 10.0**exponent
+    series = x**2 / 4 * (1 + x / 3 + x**2 / 12 + x**3 / 60 + x**4 / 360 + x**5 / 2520)
+    found = gaussian_kl(np.zeros(1), np.array([x])).item()
+    assert found == pytest.approx(series, rel=1e-7 + 1e-15 / abs(x))
+
+
+@given(SIZES.flatmap(lambda k: st.tuples(arrays((3, k)), arrays((3, k), 40.0))))
+def test_the_gradient_of_the_gaussian_kl_is_that_in_mean_and_log_variance(pair):
+    mu, log_v = pair
+    one = np.ones(mu.shape)
+    in_mu = complex_step(lambda m: gaussian_kl(m[..., None], log_v[..., None]), mu, one)
+    in_log_v = complex_step(lambda a: gaussian_kl(mu[..., None], a[..., None]), log_v, one)
+    found = gaussian_kl_grad(mu, log_v)
+    np.testing.assert_allclose(found[0], in_mu, rtol=1e-12, atol=1e-30)
+    np.testing.assert_allclose(found[1], in_log_v, rtol=1e-12, atol=1e-15)
+
+
+def test_the_gaussian_kl_keeps_single_precision_and_writes_to_nothing():
+    mu, log_v = np.ones((2, 3), np.float32), np.full((2, 3), 20, np.float32)
+    for argument in (mu, log_v):
+        argument.setflags(write=False)
+    results = (gaussian_kl(mu, log_v), *gaussian_kl_grad(mu, log_v))
+    assert {array.dtype for array in results} == {np.dtype(np.float32)}
+    assert all(np.isfinite(array).all() for array in results)
 
 
 # what both share

@@ -167,6 +167,46 @@ def test_the_callback_hears_of_each_epoch_from_one_with_its_mean_loss():
     assert all(type(loss) is float for _, loss in heard)
 
 
+@given(ns, sizes, st.integers(1, 4), generators())
+def test_the_watcher_sees_the_start_and_what_each_epoch_made_of_it(n, size, n_epochs, rng):
+    seen, data = [], rng.normal(size=n)
+    seed = int(rng.integers(2**32))
+
+    def run(n_epochs, **options):
+        again, start = np.random.default_rng(seed), Params(np.array([3.0]))
+        options |= {"optimizer": adam(0.1), "n_epochs": n_epochs, "batch_size": size, "rng": again}
+        return minimize(distance_to(data), start, n, **options)
+
+    fit = run(n_epochs, watch=lambda epoch, params: seen.append((epoch, params)))
+    assert [epoch for epoch, _ in seen] == list(range(n_epochs + 1))
+    assert all(type(params) is Params for _, params in seen)
+    assert seen[0][1].mean == 3
+    for epoch, params in seen[1:]:
+        assert params.mean == run(epoch).params.mean
+    assert seen[-1][1].mean == fit.params.mean
+    np.testing.assert_array_equal(fit.history, run(n_epochs).history)
+
+
+def test_the_watcher_is_asked_before_the_first_step_and_after_the_callback_of_each_epoch():
+    told = []
+
+    def loss_and_grad(params, batch):
+        told.append("step")
+        return 0.0, params
+
+    minimize(
+        loss_and_grad,
+        Params(np.zeros(1)),
+        2,
+        optimizer=STAND_STILL,
+        n_epochs=2,
+        batch_size=1,
+        callback=lambda epoch, loss: told.append(f"callback {epoch}"),
+        watch=lambda epoch, params: told.append(f"watch {epoch}"),
+    )
+    assert told == ["watch 0", *["step", "step", "callback 1", "watch 1"], *["step", "step", "callback 2", "watch 2"]]
+
+
 # divergence
 
 
@@ -226,6 +266,20 @@ def test_parameters_whose_squares_overflow_count_as_diverged(dtype, fine, too_la
 def test_parameters_may_hold_an_empty_array():
     start = (np.zeros((0, 3)), np.ones(1))
     minimize(lambda params, batch: (0.0, params), start, 1, optimizer=gradient_descent(0.1), n_epochs=1)
+
+
+def test_the_watcher_does_not_see_parameters_that_diverged():
+    seen, losses = [], iter([0.0, np.nan])
+    with pytest.raises(FloatingPointError, match="epoch 2"):
+        minimize(
+            lambda params, batch: (next(losses), params),
+            Params(np.zeros(1)),
+            1,
+            optimizer=STAND_STILL,
+            n_epochs=5,
+            watch=lambda epoch, params: seen.append(epoch),
+        )
+    assert seen == [0, 1]
 
 
 def test_the_batch_that_diverges_is_the_last_one_seen():
@@ -298,6 +352,13 @@ def test_training_stops_exactly_when_patience_epochs_in_a_row_were_no_better(los
     since_best = [n - int(np.argmin(losses[: n + 1])) for n in range(len(losses))]
     expected = next((n for n, wait in enumerate(since_best) if wait >= patience), len(losses) - 1)
     assert stopped == expected
+
+
+def test_the_watcher_sees_the_epochs_after_the_best_too():
+    seen = []
+    fit = replay([3.0, 1.0, 2.0, 2.0, 2.0])(4, patience=2, watch=lambda epoch, params: seen.append(int(params.mean[0])))
+    assert seen == [0, 1, 2, 3]
+    assert fit.params.mean == 1
 
 
 def test_without_samples_held_out_the_last_parameters_are_returned_and_nothing_is_recorded():
