@@ -1,6 +1,6 @@
 """Notes 08-3: a code that is computed, not searched for, and four ways to keep its energy from collapsing.
 
 Reading order: `network` (what all share), `autoencoder` (the model), `denoising` (spoil the input), `contractive`
-(hold the code still), `target_propagation` (train encoder and decoder on a code found between them), `variational` (noise
-on the code), `linear_vae` (the same where everything is known).
+(hold the code still), `target_propagation` (train encoder and decoder on a code found between them), `variational`
+(noise on the code), `linear_vae` (the same where everything is known).
 """
