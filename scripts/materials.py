@@ -15,6 +15,11 @@ SIGMA = 3.0
 """Of the window of contrast normalization, in pixels: that of Jarrett et al. 2009 is about as wide."""
 
 
+def one_of_each(labels: Array) -> list[int]:
+    """Return where the first digit of each class stands."""
+    return [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+
+
 def whitened_patches(rng: np.random.Generator, n: int, size: int, dtype: Any = np.float64) -> tuple[Array, str]:
     """Return n patches of whitened photographs (n, size^2), without DC, of unit variance on the whole; and a source."""
     found = photographs.load(dtype=dtype)

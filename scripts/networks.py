@@ -121,20 +121,14 @@ def torch_epoch(given: Epoch, fused: bool) -> Callable[[], float]:
     nn, y = torch.nn, torch.tensor(given.y)
 
     def run() -> float:
-        net = nn.Sequential(
-            _linear(torch, *given.params.encoder[0]), nn.Tanh(), _linear(torch, *given.params.decoder[0]), nn.Tanh()
-        )
-        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=fused or None)
-        total = 0.0
-        for rows in torch.randperm(len(y)).split(256):
-            batch = y[rows]
+        (into, out) = layers = [_linear(torch, *layer) for layer in (*given.params.encoder, *given.params.decoder)]
+        net = nn.Sequential(into, nn.Tanh(), out, nn.Tanh())
+
+        def loss(batch: Any) -> Any:
             y_hat = nn.functional.dropout(batch, given.dropout) if given.dropout else batch
-            loss = nn.functional.mse_loss(net(y_hat), batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        return total / len(y)
+            return nn.functional.mse_loss(net(y_hat), batch)
+
+        return _torch_epoch(torch, layers, y, 256, fused, loss)
 
     return run
 
@@ -189,21 +183,16 @@ def torch_variational_epoch(given: VariationalEpoch, fused: bool) -> Callable[[]
     def run() -> float:
         layers = [_linear(torch, *layer) for layer in (*given.params.encoder, *given.params.decoder)]
         into, ball, out_of, back = layers
-        optimizer = torch.optim.Adam(nn.ModuleList(layers).parameters(), lr=1e-3, fused=fused or None)
-        total = 0.0
-        for rows in torch.randperm(len(y)).split(given.batch_size):
-            batch = y[rows]
+
+        def loss(batch: Any) -> Any:
             mu, log_v = ball(torch.relu(into(batch))).chunk(2, dim=1)
             z = mu + torch.randn_like(mu) * torch.exp(0.5 * log_v)
             logits = back(torch.relu(out_of(z)))
             cost = nn.functional.binary_cross_entropy_with_logits(logits, batch, reduction="sum")
             kl = 0.5 * torch.sum(mu.pow(2) + log_v.exp() - 1 - log_v)
-            loss = (cost + kl) / len(rows)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        return total / len(y)
+            return (cost + kl) / len(batch)
+
+        return _torch_epoch(torch, layers, y, given.batch_size, fused, loss)
 
     return run
 
@@ -226,3 +215,18 @@ def _linear(torch: Any, W: Array, b: Array) -> Any:
     layer = torch.nn.Linear(W.shape[1], W.shape[0])
     layer.weight.data, layer.bias.data = torch.tensor(W), torch.tensor(b)
     return layer
+
+
+def _torch_epoch(
+    torch: Any, layers: list[Any], y: Any, batch_size: int, fused: bool, loss: Callable[[Any], Any]
+) -> float:
+    """Train the layers for an epoch by Adam, and return the mean loss that was seen."""
+    optimizer = torch.optim.Adam(torch.nn.ModuleList(layers).parameters(), lr=1e-3, fused=fused or None)
+    total = 0.0
+    for rows in torch.randperm(len(y)).split(batch_size):
+        found = loss(y[rows])
+        optimizer.zero_grad()
+        found.backward()
+        optimizer.step()
+        total += found.item() * len(rows)
+    return total / len(y)

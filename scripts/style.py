@@ -56,6 +56,14 @@ def angle_axis(axes: Any, turns_from: int, turns_to: int) -> None:
     axes.set(xlim=(turns_from * np.pi, turns_to * np.pi), xlabel="$z$ (rad)")
 
 
+def name_rows(axes: Any, places: Any, names: list[str]) -> None:
+    """Name the rows of a mosaic at their left, and show nothing else of the axes."""
+    axes.set_yticks(places, names)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
 def mosaic(images: Array, columns: int, pad: int = 1, fill: float = 0.0) -> Array:
     """Return images (n, h, w) laid out in rows of `columns`, with `pad` pixels of `fill` between them."""
     n, h, w = images.shape

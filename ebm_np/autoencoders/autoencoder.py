@@ -91,8 +91,7 @@ def energy_grad_y(params: Network, y: Array, y_hat: Array, model: Model) -> Arra
 
 def energy_grad_y_hat(params: Network, y: Array, y_hat: Array, model: Model) -> Array:
     """Return dE/dy^ at a fixed y, derivation 4: (N, d)."""
-    each = np.ones(len(y), y.dtype)
-    return _backward(params, y, _forward(params, y_hat, model), model, each).encoder[0] @ params.encoder[0].W
+    return _grad_y_hat(params, y, _forward(params, y_hat, model), model)
 
 
 def energy_grad_params(params: Network, y: Array, y_hat: Array, model: Model, weights: Array) -> Network:
@@ -110,13 +109,14 @@ def free_energy(params: Network, y: Array, model: Model) -> Array:
 def free_energy_grad_y(params: Network, y: Array, model: Model) -> Array:
     """Return dF/dy, derivation 4: (N, d)."""
     params, y, model = _checked(params, y, model)
-    return energy_grad_y(params, y, y, model) + energy_grad_y_hat(params, y, y, model)
+    passed = _forward(params, y, model)
+    return _cost_grad_y(y, passed, model) + _grad_y_hat(params, y, passed, model)
 
 
 def free_energy_grad_params(params: Network, y: Array, model: Model, weights: Array | None = None) -> Network:
     """Return d/dparams of sum_n weights_n F(y_n); without weights, of the mean over samples."""
     params, y, model = _checked(params, y, model)
-    c = np.full(len(y), 1 / len(y), y.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, y)
     return energy_grad_params(params, y, y, model, c)
 
 
@@ -228,6 +228,11 @@ def _regularizer_grad(
             in_code = q[:, None] * (np.sign(h) if model.regularizer == "l1" else 2 * h)
             return [], [0.0] * (len(hs) - 2) + [in_code * ACTIVATIONS[model.f].slope(h)]
     return [], None
+
+
+def _grad_y_hat(params: Network, y: Array, passed: _Passed, model: Model) -> Array:
+    each = np.ones(len(y), y.dtype)
+    return _backward(params, y, passed, model, each).encoder[0] @ params.encoder[0].W
 
 
 def _grad_params(params: Network, y: Array, passed: _Passed, model: Model, weights: Array) -> Network:

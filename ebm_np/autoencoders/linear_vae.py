@@ -119,7 +119,7 @@ def free_energy_grad_y(params: Params, y: Array) -> Array:
 def free_energy_grad_params(params: Params, y: Array, weights: Array | None = None) -> Params:
     """Return d/dparams of sum_n weights_n F~(y_n), derivation 2; without weights, of the mean over samples."""
     params, y = _checked(params, y)
-    c = np.full(len(y), 1 / len(y), y.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, y)
     return _energy_and_grad(params, y, c)[1]
 
 
@@ -197,9 +197,10 @@ def _checked(params: Params, y: Array) -> tuple[Params, Array]:
 def _checked_params(params: Params) -> Params:
     if not isinstance(params, Params):
         raise TypeError(f"params: expected linear_vae.Params, got {type(params).__name__}")
-    d, k = validation.squarable("params.W", params.W, ("d", "k")).shape
+    W = validation.squarable("params.W", params.W, ("d", "k"))
+    d, k = W.shape
     return Params(
-        W=validation.squarable("params.W", params.W, (d, k)),
+        W=W,
         c=validation.squarable("params.c", params.c, (d,)),
         log_s=checked_log("params.log_s", params.log_s, (1,)),
         M=validation.squarable("params.M", params.M, (k, d)),

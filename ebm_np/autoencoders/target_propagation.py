@@ -166,7 +166,7 @@ def free_energy_grad_params(
 ) -> Params:
     """Return d/dparams of sum_n weights_n F(y_n), derivation 5; without weights, of the mean over samples."""
     params, y, alpha, lam = _checked(params, y, f, alpha, lam)
-    c = np.full(len(y), 1 / len(y), y.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, y)
     return energy_grad_params(params, y, infer(params, y, f, alpha, lam, **options).z, f, alpha, c)
 
 

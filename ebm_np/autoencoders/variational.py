@@ -194,7 +194,7 @@ def free_energy_grad_y(params: Params, y: Array, eps: Array, model: Model) -> Ar
 def free_energy_grad_params(params: Params, y: Array, eps: Array, model: Model, weights: Array | None = None) -> Params:
     """Return d/dparams of sum_n weights_n F~(y_n), derivations 2 and 5; without weights, of the mean over samples."""
     params, y, eps, model = _checked_with_noise(params, y, eps, model)
-    c = np.full(len(y), 1 / len(y), y.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, y)
     return _grad_params(params, y, _forward(params, y, eps, model), model, c)
 
 

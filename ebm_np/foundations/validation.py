@@ -122,6 +122,12 @@ def floating(name: str, value: DTypeLike) -> np.dtype[Any]:
     return dtype.newbyteorder("=")
 
 
+def sample_weights(value: Any, like: Array) -> Array:
+    """Return the argument `weights`, a number for each row of `like`; if it is None, those of the mean over rows."""
+    n = len(like)
+    return np.full(n, 1 / n, like.dtype) if value is None else array("weights", value, (n,))
+
+
 def generator(name: str, value: Any) -> np.random.Generator:
     """Return `value` if it is a `numpy.random.Generator`: no function here touches the global random state."""
     if not isinstance(value, np.random.Generator):

@@ -187,7 +187,7 @@ def free_energy_grad_params(
     """Return d/dw of sum_n weights_n F_beta(y_n); without weights, of the mean over samples."""
     params, y = _validated(params, y)
     z, p = _posterior(params, y, beta, n_latents)
-    c = np.full(len(y), 1 / len(y), p.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, p)
     return energy_grad_params(params, y, z, c[:, None] * p)
 
 

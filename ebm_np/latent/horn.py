@@ -186,7 +186,7 @@ def free_energy_grad_params(
     """Return d/dparams of sum_n weights_n F_beta(x_n, y_n), derivation 4; without weights, of the mean over samples."""
     x, y = _validated(params, x, y)
     z, p = _posterior(params, x, y, beta, n_latents)
-    c = np.full(len(y), 1 / len(y), p.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, p)
     return energy_grad_params(params, x, y, z, c[:, None] * p)
 
 

@@ -136,7 +136,7 @@ def free_energy_grad_params(
 ) -> Params:
     """Return d/dparams of sum_n weights_n F(x_n, y_n); without weights, of the mean over samples."""
     params, x, y, regularizer = _checked(params, x, y, regularizer)
-    c = np.full(len(y), 1 / len(y), y.dtype) if weights is None else validation.array("weights", weights, (len(y),))
+    c = validation.sample_weights(weights, y)
     return energy_grad_params(params, x, y, infer(params, x, y, regularizer).z, regularizer, c)
 
 

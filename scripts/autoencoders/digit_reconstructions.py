@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.autoencoders import autoencoder
 from ebm_np.foundations.arrays import Array
-from scripts import digit_networks, make_figures, style
+from scripts import digit_networks, make_figures, materials, style
 
 ORDER = 301
 NOTE = "08-3, figure 2"
@@ -30,7 +30,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return reconstructions of ten test digits after some epochs, the errors, and those of PCA."""
     y, _, source = digit_networks.digits("train", 2_000 if quick else None)
     test, labels, _ = digit_networks.digits("test", 500 if quick else None)
-    chosen = test[[int(np.flatnonzero(labels == c)[0]) for c in range(10)]]
+    chosen = test[materials.one_of_each(labels)]
     seed = int(rng.integers(2**32))
     start = digit_networks.untrained(rng, K)
     pictures, errors = [chosen, autoencoder.reconstruct(start, chosen, digit_networks.MODEL)], []
@@ -63,10 +63,7 @@ def draw(data: dict[str, Any]) -> Figure:
     rows = data["pictures"]
     left.imshow(style.mosaic(rows.reshape(-1, 28, 28), 10, pad=3, fill=-1.0), cmap="gray_r", vmin=-1, vmax=1)
     names = ["new digit $y$", r"$\tilde y$, untrained", *(f"{n} epoch{'s' * (n > 1)}" for n in SHOWN[1:])]
-    left.set_yticks(14 + 31 * np.arange(len(names)), names)
-    left.set_xticks([])
-    left.tick_params(length=0)
-    left.spines[:].set_visible(False)
+    style.name_rows(left, 14 + 31 * np.arange(len(names)), names)
     epochs = np.arange(1, len(data["history"]) + 1)
     right.plot(epochs - 0.5, data["history"], color=style.BLUE, label="training, seen during the epoch")
     right.plot(SHOWN[1:], data["test error"][1:], "o", color=style.RED, label="test, after the epoch")

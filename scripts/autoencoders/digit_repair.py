@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.autoencoders import autoencoder, denoising
 from ebm_np.foundations.arrays import Array
-from scripts import digit_networks, make_figures, style
+from scripts import digit_networks, make_figures, materials, style
 
 ORDER = 308
 NOTE = "08-3, figure 3; the lecture's notebook"
@@ -31,7 +31,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return ten digits, two ways to spoil them, what two networks of 500 units make of that, and the errors."""
     y, _, source = digit_networks.digits("train", 2_000 if quick else None)
     test, labels, _ = digit_networks.digits("test", 500 if quick else None)
-    chosen = [int(np.flatnonzero(labels == c)[0]) for c in range(10)]
+    chosen = materials.one_of_each(labels)
     nets = {
         name: digit_networks.train(digit_networks.untrained(rng, K), y, rng, corruption, 2 if quick else 10).params
         for name, corruption in {"AE": None, "DAE": digit_networks.DROPOUT}.items()
@@ -62,10 +62,7 @@ def draw(data: dict[str, Any]) -> Figure:
         rows = [data["digits"], *(data[f"{way}, {name}"] for name in ("input", "AE", "DAE"))]
         axes.imshow(style.mosaic(np.concatenate(rows), 10, pad=3, fill=-1.0), cmap="gray_r", vmin=-1, vmax=1)
         names = ["$y$", r"$\hat y$", *(f"{n}\n{data[f'{way}, {n}, error']:.3f}" for n in ("AE", "DAE"))]
-        axes.set_yticks(14 + 31 * np.arange(4), names)
-        axes.set_xticks([])
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        style.name_rows(axes, 14 + 31 * np.arange(4), names)
         axes.set_title(title, loc="left")
     return figure
 

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ebm_np.autoencoders import variational
-from scripts import digit_networks, make_figures, style
+from scripts import digit_networks, make_figures, materials, style
 
 ORDER = 317
 NOTE = "08-3, VAE: beta weighs the two terms"
@@ -31,7 +31,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return rate and distortion of test digits for each beta, the axes in use, and one digit as each decodes it."""
     y, _, source = digit_networks.gray("train", 1_000 if quick else 20_000)
     test, labels, _ = digit_networks.gray("test", 500 if quick else 2_000)
-    chosen = test[[int(np.flatnonzero(labels == c)[0]) for c in range(10)]]
+    chosen = test[materials.one_of_each(labels)]
     eps = rng.standard_normal((len(test), WIDTHS[-1]), np.float32)
     start = variational.init(rng, WIDTHS, power=1 / 3, last=0, dtype=np.float32)
     points, used, pictures, samples = [], [], [], []
@@ -71,10 +71,7 @@ def draw(data: dict[str, Any]) -> Figure:
         (right, "samples", "decoded from $z \\sim N(0, I)$"),
     ):
         axes.imshow(style.mosaic(np.concatenate(data[name]), 10, pad=2), cmap="gray_r", vmin=0, vmax=1)
-        axes.set_yticks(14 + 30 * np.arange(len(BETAS)), [rf"$\beta = {beta:g}$" for beta in BETAS])
-        axes.set_xticks([])
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        style.name_rows(axes, 14 + 30 * np.arange(len(BETAS)), [rf"$\beta = {beta:g}$" for beta in BETAS])
         axes.set_title(title, loc="left")
     return figure
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ebm_np.autoencoders import variational
 from ebm_np.foundations.arrays import Array
-from scripts import digit_networks, make_figures, style
+from scripts import digit_networks, make_figures, materials, style
 
 ORDER = 315
 NOTE = "08-3, VAE; the lecture's notebook"
@@ -45,7 +45,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     test, labels, _ = digit_networks.gray("test", 1_000)
     start = variational.init(rng, WIDTHS, power=1 / 3, last=0, dtype=np.float32)
     params = variational.fit(start, y, rng, MODEL, n_epochs=2 if quick else 10).params
-    chosen = test[[int(np.flatnonzero(labels == c)[0]) for c in range(10)]]
+    chosen = test[materials.one_of_each(labels)]
     mu, v = variational.encode(params, test, MODEL)
     centred = mu - mu.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]

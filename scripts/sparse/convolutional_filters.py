@@ -124,10 +124,7 @@ def draw(data: dict[str, Any]) -> Figure:
             blank[row * COLUMNS : row * COLUMNS + M] = kernels / np.abs(kernels).max(axis=(1, 2), keepdims=True)
         plot.imshow(style.mosaic(blank, COLUMNS, pad=2, fill=np.nan), cmap="gray", vmin=-1, vmax=1)
         plot.set_title(title)
-        plot.set_yticks((rows[:-1] + 0.5) * (SIZE + 2) - 1, [str(M) for M in COUNTS])
-        plot.set_xticks([])
-        plot.tick_params(length=0)
-        plot.spines[:].set_visible(False)
+        style.name_rows(plot, (rows[:-1] + 0.5) * (SIZE + 2) - 1, [str(M) for M in COUNTS])
     axes[0].set_ylabel("number of kernels")
     _directions(axes[2], data)
     return figure

@@ -36,7 +36,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     test = mnist.load_or_synthetic("test")
     digits, labels = test.images[:1_000], test.labels[:1_000]
     z = sparse_coding.infer(params, digits, LAM, "active_set").z
-    chosen = [int(np.flatnonzero(labels == c)[0]) for c in range(10)]
+    chosen = materials.one_of_each(labels)
     explained, pictures = np.zeros((N_MAX, len(digits))), []
     for n in range(1, N_MAX + 1):
         rebuilt = sparse_coding.decode(params, strongest(params, digits, z, n))
@@ -66,10 +66,8 @@ def draw(data: dict[str, Any]) -> Figure:
     pictures = data["pictures"]
     sheet = style.mosaic(pictures.reshape(-1, 28, 28), 10, pad=2)
     axes[0].imshow(sheet, cmap="gray_r", vmin=0, vmax=1)
-    axes[0].set_yticks(14 + 30 * np.arange(len(pictures)), [*(f"{n}" for n in STEPS), "digit"])
-    axes[0].set(xticks=[], ylabel="strokes", title="Rebuilt from their strongest strokes")
-    axes[0].spines[:].set_visible(False)
-    axes[0].tick_params(length=0)
+    style.name_rows(axes[0], 14 + 30 * np.arange(len(pictures)), [*(f"{n}" for n in STEPS), "digit"])
+    axes[0].set(ylabel="strokes", title="Rebuilt from their strongest strokes")
     n, (low, median, high) = np.arange(1, N_MAX + 1), data["explained"]
     axes[1].fill_between(n, low, high, color=style.SKY, alpha=0.5, lw=0, label="middle 80 % of the digits")
     axes[1].plot(n, median, color=style.BLUE, label="median")
