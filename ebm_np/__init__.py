@@ -8,7 +8,7 @@ Reading order of the book:
 4. `ebm_np.sparse.lista`, `.predictive`, `.coupled_lista` - networks that guess what inference would find
 5. `ebm_np.sparse.convolutional`, `.convolutional_dictionary`, `.convolutional_autoencoder` - of images as a whole
 6. `ebm_np.autoencoders.autoencoder`, `.denoising`, `.contractive`, `.target_propagation`, `.variational`,
-   `.linear_vae` - codes that are computed
+   `.generation`, `.linear_vae` - codes that are computed
 7. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
 8. `ebm_np.data` - what they look at
 """

@@ -2,5 +2,5 @@
 
 Reading order: `network` (what all share), `autoencoder` (the model), `denoising` (spoil the input), `contractive`
 (hold the code still), `target_propagation` (train encoder and decoder on a code found between them), `variational`
-(noise on the code), `linear_vae` (the same where everything is known).
+(noise on the code), `generation` (what that is good for), `linear_vae` (the same where everything is known).
 """

@@ -33,12 +33,9 @@ Derivation
    beta mu,   dF~/dlog v = (1/2) [g eps sqrt(v) + beta (v - 1)],   dlog v/da = 1 - tanh(a / B)^2.
 3. log p(y) = log E_q [p(y | z) p(z) / q(z | y)] >= E_q log [...] = -E_q C - KL (Jensen): the mean of -F~ over eps, with
    beta = 1, is a lower bound (ELBO). The gap is D_KL(q(z | y) || p(z | y)): none if q is the posterior.
-4. The mean of K such weights inside the log is a lower bound, too, no looser, and tends to log p(y) as K grows:
-   log p(y) ~ log (1/K) sum_j exp(-w_j),   w = C + (1/2) sum_i [z_i^2 - eps_i^2 - log v_i].
-5. (6): dC/dy~ = (y~ - y) / s,   dC/dlog s = (1/2) (d - ||y - y~||^2 / s): at its best, s is the mean squared error.
+4. (6): dC/dy~ = (y~ - y) / s,   dC/dlog s = (1/2) (d - ||y - y~||^2 / s): at its best, s is the mean squared error.
 
-Source: notes 08-2, "Variational autoencoder", figures 8 to 10; 08-3, "VAE", figures 5 to 8; Kingma & Welling 2014;
-4: Burda, Grosse & Salakhutdinov 2016.
+Source: notes 08-2, "Variational autoencoder", figures 8 to 10; 08-3, "VAE", figures 5 to 8; Kingma & Welling 2014.
 """
 
 import math
@@ -63,11 +60,11 @@ COSTS = ("bernoulli", "gaussian")
 
 
 class Params(NamedTuple):
-    """Encoder, whose last layer gives mu and a, one after the other; decoder; log of the observation variance."""
+    """What is learned."""
 
-    encoder: Layers
+    encoder: Layers  # the last layer gives mu and a, one after the other
     decoder: Layers
-    log_s: Array  # (1,); of the gaussian cost
+    log_s: Array  # (1,); log of the gaussian cost's observation variance
 
 
 class Model(NamedTuple):
@@ -123,62 +120,28 @@ def decode(params: Params, z: Array, model: Model) -> Array:
     return sigmoid(out) if model.cost == "bernoulli" else out
 
 
-def reconstruct(params: Params, y: Array, model: Model) -> Array:
-    """Return what is decoded from the centres: (N, d) -> (N, d)."""
-    return decode(params, encode(params, y, model)[0], model)
-
-
-def generate(params: Params, rng: np.random.Generator, n: int, model: Model) -> Array:
-    """Return n means of p(y | z), z ~ N(0, I): (n, d)."""
-    W = params.decoder[0].W
-    shape = validation.count("n", n), W.shape[1]
-    return decode(params, validation.generator("rng", rng).standard_normal(shape, W.dtype), model)
-
-
-def interpolate(params: Params, start: Array, end: Array, n: int, model: Model) -> Array:
-    """Return n observations decoded from the line between the centres of two, (d,) and (d,): (n, d)."""
-    d = (params.encoder[0].W.shape[1],)
-    ends = np.stack([validation.array("start", start, d), validation.array("end", end, d)])
-    mu, _ = encode(params, ends, model)
-    t = np.linspace(0, 1, validation.count("n", n), dtype=mu.dtype)[:, None]
-    return decode(params, (1 - t) * mu[0] + t * mu[1], model)
+def cost(params: Params, y: Array, z: Array, model: Model) -> Array:
+    """Return C(y, Dec(z)), equation (5) or (6): (N, d), (N, k) -> (N,)."""
+    return _cost(y, mlp(params.decoder, z, model.f), params, model)
 
 
 def parts(params: Params, y: Array, eps: Array, model: Model) -> tuple[Array, Array]:
     """Return C and KL of each sample, the two terms of (3): (N,), (N,)."""
     passed = _forward(params, y, eps, model)
-    return _cost(y, passed, params, model), costs.gaussian_kl(passed.mu, passed.log_v)
+    return _cost(y, passed.decoder[-1], params, model), costs.gaussian_kl(passed.mu, passed.log_v)
 
 
 def free_energy(params: Params, y: Array, eps: Array, model: Model) -> Array:
     """Return F~(y), equation (3), with the noise eps (N, k) that is handed in: (N,)."""
     params, y, eps, model = _checked_with_noise(params, y, eps, model)
     with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
-        cost, kl = parts(params, y, eps, model)
-        return validation.array("F~(y)", cost + model.beta * kl, y.shape[:1])
+        c, kl = parts(params, y, eps, model)
+        return validation.array("F~(y)", c + model.beta * kl, y.shape[:1])
 
 
 def elbo(params: Params, y: Array, eps: Array, model: Model) -> Array:
     """Return a lower bound on log p(y) in the mean over eps, derivation 3, in nats: (N,)."""
-    return -free_energy(params, y, eps, _checked(params, y, model)[2]._replace(beta=1.0))
-
-
-def log_likelihood(params: Params, y: Array, rng: np.random.Generator, n_samples: int, model: Model) -> Array:
-    """Return an estimate of log p(y) from `n_samples` codes a sample, derivation 4, in nats: (N,).
-
-    In the mean it is a lower bound, the tighter the more samples: with one it is the ELBO.
-    """
-    validation.generator("rng", rng)
-    n_samples = validation.count("n_samples", n_samples)
-    params, y, model = _checked(params, y, model)
-    shape = len(y), params.decoder[0].W.shape[1]
-    log_w = np.empty((n_samples, len(y)), y.dtype)
-    for row in log_w:
-        passed = _forward(params, y, rng.standard_normal(shape, y.dtype), model)
-        weight = 0.5 * (passed.z**2 - passed.eps**2 - passed.log_v).sum(axis=1)
-        row[:] = -_cost(y, passed, params, model) - weight
-    largest = log_w.max(axis=0)
-    return largest + np.log(np.exp(log_w - largest).mean(axis=0))
+    return -free_energy(params, y, eps, checked(params, y, model)[2]._replace(beta=1.0))
 
 
 def free_energy_grad_y(params: Params, y: Array, eps: Array, model: Model) -> Array:
@@ -192,10 +155,9 @@ def free_energy_grad_y(params: Params, y: Array, eps: Array, model: Model) -> Ar
 
 
 def free_energy_grad_params(params: Params, y: Array, eps: Array, model: Model, weights: Array | None = None) -> Params:
-    """Return d/dparams of sum_n weights_n F~(y_n), derivations 2 and 5; without weights, of the mean over samples."""
+    """Return d/dparams of sum_n weights_n F~(y_n), derivations 2 and 4; without weights, of the mean over samples."""
     params, y, eps, model = _checked_with_noise(params, y, eps, model)
-    c = validation.sample_weights(weights, y)
-    return _grad_params(params, y, _forward(params, y, eps, model), model, c)
+    return _grad_params(params, y, _forward(params, y, eps, model), model, validation.sample_weights(weights, y))
 
 
 def fit(
@@ -223,18 +185,16 @@ def fit(
     watch : called before the first epoch and after each with its number, from 0, and the parameters
     """
     validation.generator("rng", rng)
-    params, y, model = _checked(params, y, model)
+    params, y, model = checked(params, y, model)
     dtype = np.result_type(y, *leaves(params))
     params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
-    k = params.decoder[0].W.shape[1]
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         some = y[batch]
-        passed = _forward(params, some, rng.standard_normal((len(batch), k), dtype), model)
-        loss = (_cost(some, passed, params, model) + model.beta * costs.gaussian_kl(passed.mu, passed.log_v)).mean(
-            dtype=np.float64
-        )
-        return loss, _grad_params(params, some, passed, model, np.full(len(batch), 1 / len(batch), dtype))
+        passed = _forward(params, some, rng.standard_normal((len(batch), params.decoder[0].W.shape[1]), dtype), model)
+        loss = _cost(some, passed.decoder[-1], params, model) + model.beta * costs.gaussian_kl(passed.mu, passed.log_v)
+        weights = np.full(len(batch), 1 / len(batch), dtype)
+        return loss.mean(dtype=np.float64), _grad_params(params, some, passed, model, weights)
 
     options: dict[str, Any] = {"n_epochs": n_epochs, "batch_size": batch_size, "rng": rng, "callback": callback}
     return minimize(loss_and_grad, params, len(y), optimizer=adam(rate), watch=watch, **options)
@@ -249,7 +209,6 @@ class _Passed(NamedTuple):
     log_v: Array
     root_v: Array
     eps: Array
-    z: Array
 
 
 class _Deltas(NamedTuple):
@@ -272,21 +231,19 @@ def _forward(params: Params, y: Array, eps: Array, model: Model) -> _Passed:
     hs = mlp_forward(params.encoder, y, model.f)
     mu, log_v = _ball(hs[-1], model)
     root_v = np.exp(log_v / 2)
-    z = mu + eps * root_v
-    return _Passed(hs, mlp_forward(params.decoder, z, model.f), mu, log_v, root_v, eps, z)
+    return _Passed(hs, mlp_forward(params.decoder, mu + eps * root_v, model.f), mu, log_v, root_v, eps)
 
 
-def _cost(y: Array, passed: _Passed, params: Params, model: Model) -> Array:
-    """Return C, equation (5) or (6): (N,)."""
-    out = passed.decoder[-1]
+def _cost(y: Array, out: Array, params: Params, model: Model) -> Array:
+    """Return C from what the decoder ends in, equation (5) or (6): (N,)."""
     if model.cost == "bernoulli":
         return costs.binary_cross_entropy(y, out)
-    log_s = params.log_s[0]
+    (log_s,) = params.log_s
     return 0.5 * (costs.squared_error(y, out) * np.exp(-log_s) + y.shape[1] * (math.log(2 * math.pi) + log_s))
 
 
 def _backward(params: Params, y: Array, passed: _Passed, model: Model, weights: Array) -> _Deltas:
-    """Return the deltas of sum_n weights_n F~_n, derivations 2 and 5."""
+    """Return the deltas of sum_n weights_n F~_n, derivations 2 and 4."""
     out, c = passed.decoder[-1], weights[:, None]
     if model.cost == "bernoulli":
         in_out, in_log_s = costs.binary_cross_entropy_grad(y, out), np.zeros_like(params.log_s)
@@ -312,12 +269,8 @@ def _grad_params(params: Params, y: Array, passed: _Passed, model: Model, weight
     return Params(mlp_grad(passed.encoder, deltas.encoder), mlp_grad(passed.decoder, deltas.decoder), deltas.log_s)
 
 
-def _checked_with_noise(params: Params, y: Array, eps: Array, model: Model) -> tuple[Params, Array, Array, Model]:
-    params, y, model = _checked(params, y, model)
-    return params, y, validation.squarable("eps", eps, (len(y), params.decoder[0].W.shape[1])), model
-
-
-def _checked(params: Params, y: Array, model: Model) -> tuple[Params, Array, Model]:
+def checked(params: Params, y: Array, model: Model) -> tuple[Params, Array, Model]:
+    """Return all three as the functions above want them, or raise an error that names the argument."""
     if not isinstance(params, Params):
         raise TypeError(f"params: expected variational.Params, got {type(params).__name__}")
     encoder = network.checked_layers("params.encoder", params.encoder)
@@ -330,6 +283,11 @@ def _checked(params: Params, y: Array, model: Model) -> tuple[Params, Array, Mod
     return params, y, _checked_model(model, y)
 
 
+def _checked_with_noise(params: Params, y: Array, eps: Array, model: Model) -> tuple[Params, Array, Array, Model]:
+    params, y, model = checked(params, y, model)
+    return params, y, validation.squarable("eps", eps, (len(y), params.decoder[0].W.shape[1])), model
+
+
 def _checked_model(model: Model, y: Array) -> Model:
     if not isinstance(model, Model):
         raise TypeError(f"model: expected a variational.Model, got {type(model).__name__}")
@@ -338,6 +296,5 @@ def _checked_model(model: Model, y: Array) -> Model:
         raise ValueError(f"y: expected numbers in [0, 1] for the bernoulli cost, got {y.min():.3g} to {y.max():.3g}")
     if not isinstance(model.learn_s, bool):
         raise TypeError(f"model.learn_s: expected True or False, got {type(model.learn_s).__name__}")
-    beta = validation.non_negative("model.beta", model.beta)
     v = None if model.v is None else validation.positive("model.v", model.v)
-    return model._replace(beta=beta, v=v)
+    return model._replace(beta=validation.non_negative("model.beta", model.beta), v=v)

@@ -13,6 +13,7 @@ log(1 - y~) of a sigmoid that has rounded to 1 is minus infinity. So the decoder
 
 1. -log y~ = softplus(-a) and -log(1 - y~) = softplus(a), with softplus(a) = log(1 + e^a) = max(a, 0) + log(1 + e^-|a|)
 2. C_i = y_i softplus(-a_i) + (1 - y_i) softplus(a_i) = y_i max(-a_i, 0) + (1 - y_i) max(a_i, 0) + log(1 + e^-|a_i|)
+       = ([a_i > 0] - y_i) a_i + log(1 + e^-|a_i|),   [true] = 1, [false] = 0
 3. no term is negative, so nothing cancels: softplus(a) - y a, the same number, has lost half of its digits at a = 18
 4. softplus' = sigmoid:  dC/da = -y (1 - y~) + (1 - y) y~ = y~ - y;   and dC/dy = softplus(-a) - softplus(a) = -a.
 
@@ -41,9 +42,7 @@ def binary_cross_entropy(y: Array, a: Array) -> Array:
     >>> binary_cross_entropy(np.array([1.0, 0.0, 0.25]), np.array([1000.0, 1000.0, 0.0])).round(6).item()
     1000.693147
     """
-    larger = np.maximum(a, 0)
-    tails = np.log1p(np.exp(np.minimum(a, -a)))
-    return ((1 - y) * larger + y * (larger - a) + tails).sum(axis=-1)
+    return ((np.greater(a, 0) - y) * a + np.log1p(np.exp(np.minimum(a, -a)))).sum(axis=-1)
 
 
 def binary_cross_entropy_grad(y: Array, a: Array) -> Array:

@@ -131,7 +131,7 @@ def mlp_backward(
     """
     deltas: list[Array] = []
     for i, name in reversed(list(enumerate(_names(layers, activation, last)))):
-        delta = grad * ACTIVATIONS[name].slope(hs[i + 1])
+        delta = grad if name == "identity" else grad * ACTIVATIONS[name].slope(hs[i + 1])
         deltas.append(delta if also is None else delta + also[i])
         if i:
             grad = deltas[-1] @ layers[i].W

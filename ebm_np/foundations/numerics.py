@@ -23,7 +23,10 @@ def softplus(a: Array) -> Array:
 def sigmoid(a: Array) -> Array:
     """Return 1 / (1 + exp(-a)), elementwise, without overflow and right to the last digit in both tails.
 
+    With e = e^-|a|, never above 1, it is 1 / (1 + e) for a >= 0 and e / (1 + e) else.
+
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
     [0.0, 0.5, 1.0]
     """
-    return np.exp(np.minimum(a, 0)) / (1 + np.exp(np.minimum(a, -a)))
+    tail = np.exp(np.minimum(a, -a))
+    return np.maximum(tail, np.greater_equal(a, 0)) / (1 + tail)

@@ -47,36 +47,40 @@ def momentum(rate: float, mu: float = 0.9) -> Optimizer:
 
 
 class AdamState(NamedTuple):
-    """Step count, first and second moment of the gradient."""
+    """Step count, and discounted sums of the gradients and of their squares."""
 
     t: int
-    m: Any
-    v: Any
+    M: Any
+    V: Any
 
 
 def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """Return Adam: steps of about `rate` in every coordinate, whatever the gradient's scale.
 
-    With r = sqrt(1 - b2^t), m^ / (sqrt(v^) + eps) is r / (1 - b1^t) times m / (sqrt(v) + r eps): the bias corrections
-    are left to two numbers, and no array is gone through for them.
+    Kept are the discounted sums M = m / (1 - b1) and V = v / (1 - b2). With r = sqrt((1 - b2^t) / (1 - b2)),
+
+        m^ / (sqrt(v^) + eps) = r (1 - b1) / (1 - b1^t) M / (sqrt(V) + r eps):
+
+    all corrections are left to two numbers, and no array is gone through for them.
     """
     rate = positive("rate", rate)
     b1, b2, eps = _fraction("b1", b1), _fraction("b2", b2), positive("eps", eps)
 
     def step(params: Any, grads: Any, state: AdamState) -> tuple[Any, AdamState]:
         t = state.t + 1
-        m = tree_map(lambda m, g: _mean(b1, m, g), state.m, grads)
-        v = tree_map(lambda v, g: _mean(b2, v, np.square(g)), state.v, grads)
-        r = math.sqrt(1 - b2**t)
+        M = tree_map(lambda M, g: _discounted(b1, M, g), state.M, grads)
+        V = tree_map(lambda V, g: _discounted(b2, V, np.square(g)), state.V, grads)
+        r = math.sqrt((1 - b2**t) / (1 - b2))
+        length = rate * r * (1 - b1) / (1 - b1**t)
 
-        def moved(p: Array, m: Array, v: Array) -> Array:
-            step = np.sqrt(v, out=np.empty_like(v))
+        def moved(p: Array, M: Array, V: Array) -> Array:
+            step = np.sqrt(V, out=np.empty_like(V))
             step += r * eps
-            np.divide(m, step, out=step)
-            step *= rate * r / (1 - b1**t)
-            return p - step
+            np.divide(M, step, out=step)
+            step *= length
+            return np.subtract(p, step, out=step)
 
-        return tree_map(moved, params, m, v), AdamState(t, m, v)
+        return tree_map(moved, params, M, V), AdamState(t, M, V)
 
     return Optimizer(lambda params: AdamState(0, zeros_like(params), zeros_like(params)), step)
 
@@ -104,10 +108,10 @@ def tangent(unit: Array, grad: Array, axis: int | tuple[int, ...]) -> Array:
     return np.asarray(grad - unit * (unit * grad).sum(axis=axis, keepdims=True))
 
 
-def _mean(b: float, old: Array, new: Array) -> Array:
-    mean = b * old
-    mean += (1 - b) * new
-    return mean
+def _discounted(b: float, old: Array, new: Array) -> Array:
+    total = b * old
+    total += new
+    return total
 
 
 def _descend(params: Any, direction: Any, rate: float) -> Any:

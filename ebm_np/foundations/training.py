@@ -139,5 +139,5 @@ def _diverged(epoch: int) -> FloatingPointError:
 
 
 def _is_sound(leaf: Array) -> bool:
-    """Say whether sums of squares of these numbers are finite; False for NaN."""
-    return bool(max(leaf.max(initial=0), -leaf.min(initial=0)) < 1e-3 * np.sqrt(np.finfo(leaf.dtype).max))
+    """Say whether the sum of squares of these numbers is finite, with room to spare; False for NaN."""
+    return bool(np.vdot(leaf, leaf) < 1e-6 * np.finfo(leaf.dtype).max)

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import ndtri
 
-from ebm_np.autoencoders import variational
+from ebm_np.autoencoders import generation, variational
 from ebm_np.autoencoders.variational import Model, Params
 from ebm_np.data import mnist
 from ebm_np.foundations.arrays import Array
@@ -25,7 +25,7 @@ from scripts import make_figures, style
 ORDER = 313
 NOTE = "08-3, figures 5 and 6"
 EQUATION = "y~ = Dec(z): z between the codes of an auto-encoder, z ~ N(0, I) of a variational one"
-FUNCTION = "ebm_np.autoencoders.variational.generate"
+FUNCTION = "ebm_np.autoencoders.generation.generate"
 TEST = (
     "tests/autoencoders/test_variational.py::"
     "test_what_is_generated_has_the_mean_and_the_covariance_of_the_linear_decoder"
@@ -92,7 +92,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         counts = np.histogram2d(mu[:, 0], mu[:, 1], bins=tuple(edges(mu, name)))[0]
         decoded = variational.decode(params, grid, model)
         if name == "variational":
-            new = variational.generate(params, own, 1_000, model)
+            new = generation.generate(params, own, 1_000, model)
         else:
             new = variational.decode(params, own.uniform(low, high, (1_000, 2)), model)
         cost = variational.parts(params, seen, np.zeros_like(mu), model)[0].mean()

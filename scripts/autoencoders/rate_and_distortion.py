@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ebm_np.autoencoders import variational
+from ebm_np.autoencoders import generation, variational
 from scripts import digit_networks, make_figures, materials, style
 
 ORDER = 317
@@ -42,8 +42,8 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         points.append([float(part.mean(dtype=np.float64)) for part in variational.parts(params, test, eps, model)])
         _, v = variational.encode(params, test, model)
         used.append(int(np.sum(v.mean(axis=0) < 0.5)))
-        pictures.append(variational.reconstruct(params, chosen, model))
-        samples.append(variational.generate(params, np.random.default_rng(noise), 10, model))
+        pictures.append(generation.reconstruct(params, chosen, model))
+        samples.append(generation.generate(params, np.random.default_rng(noise), 10, model))
     return {
         "distortion and rate": np.array(points),
         "used": np.array(used),

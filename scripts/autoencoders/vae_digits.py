@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ebm_np.autoencoders import variational
+from ebm_np.autoencoders import generation, variational
 from ebm_np.foundations.arrays import Array
 from scripts import digit_networks, make_figures, materials, style
 
 ORDER = 315
 NOTE = "08-3, VAE; the lecture's notebook"
 EQUATION = "F~(y) = C(y, Dec(z)) + KL,  z = mu + eps sqrt(v)"
-FUNCTION = "ebm_np.autoencoders.variational.generate"
+FUNCTION = "ebm_np.autoencoders.generation.generate"
 TEST = "tests/autoencoders/test_variational.py::test_a_walk_between_two_ends_at_the_reconstructions_of_both"
 TOLERANCE = 0.05
 WIDTHS = (784, 400, 20)
@@ -53,9 +53,9 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     eps = rng.standard_normal(mu.shape, np.float32)
     return {
         "digits": _images(chosen),
-        "reconstructions": _images(variational.reconstruct(params, chosen, MODEL)),
-        "samples": _images(variational.generate(params, rng, 40, MODEL)),
-        "interpolation": _images(variational.interpolate(params, chosen[3], chosen[8], STEPS, MODEL)),
+        "reconstructions": _images(generation.reconstruct(params, chosen, MODEL)),
+        "samples": _images(generation.generate(params, rng, 40, MODEL)),
+        "interpolation": _images(generation.interpolate(params, chosen[3], chosen[8], STEPS, MODEL)),
         "means": centred @ axes.T,
         "labels": labels,
         "used": int(np.sum(np.mean(v, axis=0) < 0.5)),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ebm_np.autoencoders import variational
+from ebm_np.autoencoders import generation, variational
 from ebm_np.autoencoders.variational import Params
 from scripts import digit_networks, make_figures, style
 
@@ -50,7 +50,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         params = variational.fit(params, y, rng, MODEL, n_epochs=n_epochs, rate=rate, watch=watch).params
     n_judged = 100 if quick else N_JUDGED
     bound = variational.elbo(params, test[:n_judged], eps[:n_judged], MODEL)
-    estimate = variational.log_likelihood(params, test[:n_judged], rng, N_IMPORTANCE, MODEL)
+    estimate = generation.log_likelihood(params, test[:n_judged], rng, N_IMPORTANCE, MODEL)
     return {
         "parts": np.array(seen),
         "gap": float(np.mean(estimate - bound)),

@@ -11,6 +11,7 @@ from scipy.special import expit
 from strategies import generators
 
 from ebm_np.autoencoders import linear_vae, network
+from ebm_np.autoencoders.generation import generate, interpolate, log_likelihood, reconstruct
 from ebm_np.autoencoders.variational import (
     COSTS,
     B,
@@ -23,12 +24,8 @@ from ebm_np.autoencoders.variational import (
     free_energy,
     free_energy_grad_params,
     free_energy_grad_y,
-    generate,
     init,
-    interpolate,
-    log_likelihood,
     parts,
-    reconstruct,
     sample,
 )
 from ebm_np.foundations.gradient_check import gradient_check

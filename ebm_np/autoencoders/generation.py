@@ -1,0 +1,65 @@
+r"""What a trained variational auto-encoder is good for: its pictures of y, new ones, ways between two; how likely y is.
+
+    reconstruction   y~ = Dec(mu)                                                (mu, v) = Enc(y)                    (1)
+    sample           y~ = Dec(z),   z ~ N(0, I)                                                                      (2)
+    walk             y~ = Dec((1 - t) mu + t mu'),   t from 0 to 1                                                   (3)
+    likelihood       log p(y) ~ log (1/K) sum_j exp(-w_j)                        z_j = mu + eps_j sqrt(v)            (4)
+                     w_j = C(y, Dec(z_j)) + (1/2) sum_i [z_ij^2 - eps_ij^2 - log v_i]
+
+Shapes and letters are those of `variational`. What is returned is the mean y~ of p(y | z), not a draw from it.
+
+Derivation
+----------
+1. exp(-w) = p(y | z) p(z) / q(z | y): with z ~ q its mean is the integral of p(y | z) p(z), which is p(y). That is
+   importance sampling with q, and (4) the log of a mean over K samples of it.
+2. The mean of the log is below the log of the mean (Jensen): for any K, (4) is a lower bound of log p(y) in the mean.
+   K = 1 is the ELBO. The mean over K + 1 samples is the mean over its K-sample means, each leaving out one: Jensen once
+   more, and the bound is no looser. It tends to log p(y) as K grows.
+
+Source: notes 08-2 and 08-3, "Variational autoencoder"; (4): Burda, Grosse & Salakhutdinov 2016.
+"""
+
+import numpy as np
+
+from ebm_np.autoencoders.variational import Model, Params, checked, cost, decode, encode, sample
+from ebm_np.foundations import validation
+from ebm_np.foundations.arrays import Array
+
+
+def reconstruct(params: Params, y: Array, model: Model) -> Array:
+    """Return what is decoded from the centres, equation (1): (N, d) -> (N, d)."""
+    return decode(params, encode(params, y, model)[0], model)
+
+
+def generate(params: Params, rng: np.random.Generator, n: int, model: Model) -> Array:
+    """Return n new observations, equation (2): (n, d)."""
+    W = params.decoder[0].W
+    shape = validation.count("n", n), W.shape[1]
+    return decode(params, validation.generator("rng", rng).standard_normal(shape, W.dtype), model)
+
+
+def interpolate(params: Params, start: Array, end: Array, n: int, model: Model) -> Array:
+    """Return n observations on the way from one to another, (d,) and (d,), equation (3): (n, d)."""
+    d = (params.encoder[0].W.shape[1],)
+    ends = np.stack([validation.array("start", start, d), validation.array("end", end, d)])
+    mu, _ = encode(params, ends, model)
+    t = np.linspace(0, 1, validation.count("n", n), dtype=mu.dtype)[:, None]
+    return decode(params, (1 - t) * mu[0] + t * mu[1], model)
+
+
+def log_likelihood(params: Params, y: Array, rng: np.random.Generator, n_samples: int, model: Model) -> Array:
+    """Return an estimate of log p(y) from `n_samples` codes of each sample, equation (4), in nats: (N,).
+
+    In the mean it is a lower bound, the tighter the more codes; beta has no part in it.
+    """
+    validation.generator("rng", rng)
+    n_samples = validation.count("n_samples", n_samples)
+    params, y, model = checked(params, y, model)
+    mu, v = encode(params, y, model)
+    log_weights = np.empty((n_samples, len(y)), y.dtype)
+    for row in log_weights:
+        eps = rng.standard_normal(mu.shape, y.dtype)
+        z = sample(mu, v, eps)
+        row[:] = -cost(params, y, z, model) - 0.5 * (z**2 - eps**2 - np.log(v)).sum(axis=1)
+    largest = log_weights.max(axis=0)
+    return largest + np.log(np.exp(log_weights - largest).mean(axis=0))
