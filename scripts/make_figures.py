@@ -9,6 +9,7 @@ python scripts/make_figures.py --list               their names and titles
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -133,6 +134,8 @@ def _outcomes(
         for name in chosen:
             yield name, partial(_timed, work, name, folder, quick)
         return
+    # each process would else start as many BLAS threads as there are cores, and they would wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
         futures = {pool.submit(_timed, work, name, folder, quick): name for name in chosen}
