@@ -9,8 +9,10 @@ Reading order of the book:
 5. `ebm_np.sparse.convolutional`, `.convolutional_dictionary`, `.convolutional_autoencoder` - of images as a whole
 6. `ebm_np.autoencoders.autoencoder`, `.denoising`, `.contractive`, `.target_propagation`, `.variational`,
    `.generation`, `.linear_vae` - codes that are computed
-7. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
-8. `ebm_np.data` - what they look at
+7. `ebm_np.physics.mechanics`, `.hopfield`, `.capacity`, `.mean_field`, `.dense_memory`, `.modern_hopfield` - where the
+   idea comes from, a memory that is nothing but an energy, and where it went
+8. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
+9. `ebm_np.data` - what they look at
 """
 
 __version__ = "0.1.0"

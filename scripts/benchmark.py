@@ -23,7 +23,7 @@ import numpy as np
 from scipy import optimize
 
 from ebm_np.latent import ellipse
-from scripts import convolutional_peers, grids, networks, peers
+from scripts import convolutional_peers, grids, memories, networks, peers
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
@@ -141,22 +141,27 @@ def convolutional() -> Iterator[Case]:
 
 def autoencoders() -> Iterator[Case]:
     """Train an auto-encoder and a denoising one for an epoch of the lecture's notebook, float32."""
-    yield from _epochs(networks.trainer, networks.EPOCHS, networks.TRAINERS)
+    yield from _against(networks.trainer, networks.EPOCHS, networks.TRAINERS)
 
 
 def variational() -> Iterator[Case]:
     """Train a variational auto-encoder of digits for an epoch, float32."""
-    yield from _epochs(networks.variational_trainer, networks.VARIATIONAL_EPOCHS, networks.VARIATIONAL_TRAINERS)
+    yield from _against(networks.variational_trainer, networks.VARIATIONAL_EPOCHS, networks.VARIATIONAL_TRAINERS)
 
 
-def _epochs(prepare: Callable[[str, str], Any], tasks: Iterable[str], trainers: Iterable[str]) -> Iterator[Case]:
-    """Yield an epoch of each task against each trainer; the first of them is ours."""
-    me, *others = trainers
+def hopfield() -> Iterator[Case]:
+    """Find out how much a Hopfield network holds. The package takes minutes for each sweep."""
+    yield from _against(memories.sweeper, memories.SWEEPS, memories.SWEEPERS)
+
+
+def _against(prepare: Callable[[str, str], Any], tasks: Iterable[str], runners: Iterable[str]) -> Iterator[Case]:
+    """Yield each task by the first of the runners, which is ours, against each of the others."""
+    me, *others = runners
     for task in tasks:
         with peers.Worker(prepare, task, me) as ours:
             for peer in others:
                 with peers.Worker(prepare, task, peer) as theirs:
-                    yield Case(f"an epoch of {task}", peer, ours, theirs)
+                    yield Case(task, peer, ours, theirs)
 
 
 COMPARISONS = {
@@ -166,6 +171,7 @@ COMPARISONS = {
     "convolutional": convolutional,
     "autoencoders": autoencoders,
     "variational": variational,
+    "hopfield": hopfield,
 }
 
 

@@ -134,7 +134,8 @@ def torch_epoch(given: Epoch, fused: bool) -> Callable[[], float]:
 
 
 EPOCHS = {
-    f"{'DAE' if dropout else 'AE'} 784-{k}-784": (k, dropout) for k, dropout in itertools.product((30, 500), (0.0, 0.5))
+    f"an epoch of {'DAE' if dropout else 'AE'} 784-{k}-784": (k, dropout)
+    for k, dropout in itertools.product((30, 500), (0.0, 0.5))
 }
 TRAINERS: dict[str, Callable[[Epoch], Callable[[], float]]] = {
     "our fit": our_epoch,
@@ -197,7 +198,7 @@ def torch_variational_epoch(given: VariationalEpoch, fused: bool) -> Callable[[]
     return run
 
 
-VARIATIONAL_EPOCHS = {f"VAE 784-400-20-400-784, batch {n}": n for n in (128, 256)}
+VARIATIONAL_EPOCHS = {f"an epoch of VAE 784-400-20-400-784, batch {n}": n for n in (128, 256)}
 VARIATIONAL_TRAINERS: dict[str, Callable[[VariationalEpoch], Callable[[], float]]] = {
     "our fit": our_variational_epoch,
     "PyTorch": lambda given: torch_variational_epoch(given, fused=False),

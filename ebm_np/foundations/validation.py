@@ -20,9 +20,11 @@ Shape = tuple[int | str, ...]
 
 
 def array(
-    name: str, value: Any, shape: Shape, *, finite: bool = True, empty: bool = False, analytic: bool = False
+    name: str, value: Any, shape: Shape | None, *, finite: bool = True, empty: bool = False, analytic: bool = False
 ) -> Array:
     """Return `value` as a real floating array of the expected shape: float32 stays, everything else becomes float64.
+
+    Any shape will do if it is None.
 
     With `analytic` complex numbers pass too, so that gradients can be checked through this door by the complex step.
 
@@ -40,8 +42,9 @@ def array(
     if numbers.dtype.kind not in ("fiubc" if analytic else "fiub"):
         got = type(value).__name__ if numbers.ndim == 0 else f"an array of {numbers.dtype}"
         raise TypeError(f"{name}: expected real numbers, got {got}")
-    if numbers.ndim != len(shape) or any(
-        isinstance(want, int) and want != got for want, got in zip(shape, numbers.shape, strict=False)
+    if shape is not None and (
+        numbers.ndim != len(shape)
+        or any(isinstance(want, int) and want != got for want, got in zip(shape, numbers.shape, strict=False))
     ):
         raise ValueError(f"{name}: expected {_words(shape)}, got shape {numbers.shape}")
     if numbers.size == 0 and not empty:
@@ -69,6 +72,15 @@ def squarable(name: str, value: Any, shape: Shape, *, analytic: bool = False) ->
         raise _infinite(name)
     if largest > bound:
         raise ValueError(f"{name}: expected numbers up to {bound:.3g}, whose squares are finite, got {largest:.3g}")
+    return numbers
+
+
+def signs(name: str, value: Any, shape: Shape) -> Array:
+    """Return `value` as `array` does, if all of its numbers are +1 or -1."""
+    numbers = array(name, value, shape, finite=False)
+    right = (numbers == 1) | (numbers == -1)
+    if not right.all():
+        raise ValueError(f"{name}: expected +1 and -1 only, got {numbers[~right][0]:.3g}")
     return numbers
 
 
@@ -145,5 +157,7 @@ def _real(name: str, value: Any) -> float:
     return float(value)
 
 
-def _words(shape: Shape) -> str:
+def _words(shape: Shape | None) -> str:
+    if shape is None:
+        return "rows of equal length"
     return f"shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ebm_np.foundations.validation import array, choice, count, generator, non_negative, positive, squarable
+from ebm_np.foundations.validation import array, choice, count, generator, non_negative, positive, signs, squarable
 
 # array: what it accepts
 
@@ -262,3 +262,55 @@ def test_a_generator_is_returned_as_it_is():
 def test_only_a_generator_is_a_generator(value):
     with pytest.raises(TypeError, match=rf"^rng: expected a numpy.random.Generator, got {type(value).__name__}$"):
         generator("rng", value)
+
+
+# signs
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64]), hnp.array_shapes(max_dims=3), elements=st.sampled_from([-1, 1])
+    )
+)
+def test_signs_come_back_as_they_are(value):
+    assert signs("s", value, tuple("BNT"[: value.ndim])) is value
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.float16, np.longdouble, object, list])
+def test_signs_of_other_kinds_become_float64(kind):
+    value = np.array([[1, -1], [-1, -1]])
+    if kind is object:
+        with pytest.raises(TypeError, match=r"^s: expected real numbers, got an array of object$"):
+            signs("s", value.astype(object), ("B", 2))
+        return
+    found = signs("s", value.tolist() if kind is list else value.astype(kind), ("B", 2))
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [0, -0.0, 0.5, 2, -2, 1 + 1e-15, 1 - 1e-15, -1 - 1e-15, np.nan, np.inf, -np.inf, 1e300]
+)
+def test_a_single_number_that_is_no_sign_is_refused_and_shown(wrong):
+    value = np.ones((3, 4))
+    value[1, 2] = wrong
+    with pytest.raises(ValueError, match=rf"^s: expected .*{re.escape(f'{wrong:.3g}')}$"):
+        signs("s", value, ("B", "N"))
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (np.ones(3), ValueError),
+        (np.ones((3, 5)), ValueError),
+        (np.ones((0, 4)), ValueError),
+        ([[1, -1, 1, 1], [1]], ValueError),
+        (np.array([[True, False, True, True]]), ValueError),
+        (np.ones((1, 4), complex), TypeError),
+        (None, TypeError),
+        ("+-+-", TypeError),
+    ],
+)
+def test_what_is_no_array_of_signs_of_that_shape_is_refused_by_name(value, error):
+    with pytest.raises(error, match=r"^s: expected"):
+        signs("s", value, ("B", 4))
