@@ -124,7 +124,8 @@ def _retrieve(patterns: Array, s: Array, max_iter: int) -> Settled:
         before = s.copy()
         for k, units in enumerate(chunks):
             old, known = s[..., units], xi[:, units]
-            new = visit(old, sums @ known.swapaxes(1, 2) - n_patterns * old, partial(couple, k), 0.5)
+            # P s_i goes off, and a half of s_i is less than any field
+            new = visit(old, sums @ known.swapaxes(1, 2), partial(couple, k), 0.5 - n_patterns)
             if new is not old:
                 sums += (new - old) @ known
                 old[:] = new

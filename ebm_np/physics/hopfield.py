@@ -156,23 +156,23 @@ def census(patterns: Array, s: Array, alike: float = 0.9) -> Array:
     return kind
 
 
-def visit(s: Array, h: Array, couple: Callable[[Array], Array], nothing: Array | float) -> Array:
+def visit(s: Array, h: Array, couple: Callable[[Array], Array], own: Array | float) -> Array:
     """Return the states of some units after they have looked at their fields one after the other, derivation 6.
 
     s, h : (..., c) states and fields of c units, before the first of them looks
     couple : (..., c) changes of their states -> (..., c) what each of them feels of the changes of those before it
-    nothing : > 0, smaller fields count as 0
+    own : as in `turned`
     """
-    looked, again = s, turned(s, h, nothing)
-    while not np.array_equal(looked, again):
+    looked, again = s, turned(s, h, own)
+    while (looked != again).any():
         looked = again
-        again = turned(s, h + couple(looked - s), nothing)
+        again = turned(s, h + couple(looked - s), own)
     return looked
 
 
-def turned(s: Array, h: Array, nothing: Array | float) -> Array:
-    """Return sign(h), or s where h is smaller than `nothing` > 0."""
-    return np.copysign(1, h + nothing * s, dtype=s.dtype)
+def turned(s: Array, h: Array, own: Array | float) -> Array:
+    """Return sign(h + own s): a small own > 0 keeps s where h is 0; own = -W_ii takes from h what s_i itself adds."""
+    return np.copysign(1, h + own * s, dtype=s.dtype)
 
 
 def _one_at_a_time(
