@@ -9,11 +9,11 @@ field is 0 where it should be.
 
     symbol   name       shape       meaning
     xi       patterns   (T, P, N)   T networks, each with patterns of its own: whole trials of an experiment
-    s        s          (T, N)      a state of each
+    s        s          (T, N)      a state of each; (T, B, N): B states of each
     M        sums       (T, P)      overlaps times N
 
 What theory says of many units stands in `mean_field`. A finite network is more forgiving: the load at which half of the
-patterns are still kept is above 0.138, and comes down to it as N grows.
+patterns are still kept is 0.16 for N = 1,000 and comes down to 0.138 as one over the root of N.
 
 Source: blog 004, "Hopfield networks" ("between 0.14 N and 0.15 N"); Amit, Gutfreund & Sompolinsky 1985, 1987.
 """

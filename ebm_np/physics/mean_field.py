@@ -27,7 +27,7 @@ Derivation
 6. y = 0 is the spin glass, states that remember nothing: sqrt(r) = 1 + sqrt(2 / (pi alpha)). They are lower than the
    memories for alpha > 0.0519: from there to 0.138 what is remembered is a minimum, but not the least.
 
-The blog says "between 0.14 N and 0.15 N": that is what simulations of a few hundred units give.
+The blog says "between 0.14 N and 0.15 N": that is what finite networks show (`capacity`).
 
 Source: blog 004, "Hopfield networks"; Amit, Gutfreund & Sompolinsky 1985, 1987; 2: Hertz, Krogh & Palmer 1991, 2.5.
 """
