@@ -1,0 +1,148 @@
+r"""The restricted Boltzmann machine: an energy that is trained to be low on data and high on what it dreams.
+
+    E(v, h) = -b.v - c.h - v W h,   v in {0, 1}^d, h in {0, 1}^k;   p(v, h) = exp(-E) / Z                          (1)
+    F(v) = -log sum_h exp(-E(v, h)) = -b.v - sum_j softplus(c_j + (v W)_j);   p(v) = exp(-F(v)) / Z                (2)
+    p(h_j = 1 | v) = sigmoid(c_j + (v W)_j),   p(v_i = 1 | h) = sigmoid(b_i + (W h)_i)                             (3)
+    dF/dW = -v^T p(h|v),   dF/db = -v,   dF/dc = -p(h|v);   dF/dv = -b - W p(h|v)                                  (4)
+    d log p(v) / dtheta = -dF(v)/dtheta + <dF/dtheta>_model                                                        (5)
+    loss = mean F(v) - mean F(v^),   v^ from a chain                                                               (6)
+
+    symbol   name         shape           meaning
+    v, h     v, h         (N, d), (N, k)  visible and hidden units; v may be gray, in [0, 1]: a mean of many
+    W, b, c  Params       (d, k), (d,), (k,)
+    v^       chains       (M, d)          states of M chains, as many as one likes
+
+F is the softmin over h of the latent chapter, at beta = 1 and with a sum in place of the mean: softmin = F + k log 2.
+(6) is the contrastive loss of that chapter, its v^ being what the machine itself finds likely: contrastive divergence
+(CD-k) takes k steps from the data, persistent CD goes on from where the chains were.
+
+Derivation
+----------
+1. (2): E is linear in each h_j, so the sum over h is a product: exp(b.v) prod_j (1 + exp(c_j + (v W)_j)).
+2. (3): p(h|v) is proportional to that product's terms: units of one layer know nothing of each other. Drawing h given
+   v and then v given h leaves p(v, h) as it is (block Gibbs).
+3. (4): softplus' = sigmoid. As F's slope in c_j is minus the mean of h_j, each is minus a mean over p(h|v).
+4. (5): log p = -F - log Z and d log Z = <-dF>_model. At a maximum data and model have the same means of v, h, v h^T.
+5. Centred: with offsets mu for v and lam for h, E = -(v - mu) W (h - lam) - b'.v - c'.h is the same machine with b =
+   b' - W lam, c = c' - mu W. Descending in (W, b', c') and going back, with G = <(v - mu)(h - lam)>_data - <...>_model:
+       dW = G,   db = <v>_data - <v>_model - G lam,   dc = <h>_data - <h>_model - mu G.
+   It does not depend on which value of a bit is called 1.
+
+Source: blog 004, "Restricted Boltzmann Machine" (a bare heading); Smolensky 1986; Hinton 2002, CD; Tieleman 2008, PCD;
+Melchior, Fischer & Wiskott 2016, centred.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm_np.foundations import validation
+from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.numerics import sigmoid, softplus
+
+
+class Params(NamedTuple):
+    """Couplings and biases of the visible and the hidden units."""
+
+    W: Array  # (d, k)
+    b: Array  # (d,)
+    c: Array  # (k,)
+
+
+def init(
+    rng: np.random.Generator, d: int, k: int, *, mean: Array | None = None, std: float = 0.01, dtype: Any = np.float64
+) -> Params:
+    """Return W ~ N(0, std^2), c = 0 and, for data of this mean (d,), the b with which a machine without W has it.
+
+    Without a mean b = 0; errors name the argument.
+    """
+    validation.generator("rng", rng)
+    d, k = validation.count("d", d), validation.count("k", k)
+    dtype, std = validation.floating("dtype", dtype), validation.non_negative("std", std)
+    b = np.zeros(d) if mean is None else biases(mean, d)
+    return Params((std * rng.standard_normal((d, k))).astype(dtype), b.astype(dtype), np.zeros(k, dtype))
+
+
+def biases(mean: Array, d: int) -> Array:
+    """Return the biases with which units alone have these means; a hundredth away from 0 and 1 at least: (d,)."""
+    p = np.clip(_unit_interval("mean", mean, (d,)), 0.01, 0.99)
+    return np.log(p / (1 - p))
+
+
+def energy(params: Params, v: Array, h: Array) -> Array:
+    """Return E(v, h), equation (1): (N, d), (N, k) -> (N,)."""
+    params, v = checked(params, v)
+    h = _unit_interval("h", h, (len(v), len(params.c)))
+    return -(v @ params.b) - h @ params.c - (v @ params.W * h).sum(axis=1)
+
+
+def free_energy(params: Params, v: Array) -> Array:
+    """Return F(v), equation (2): (N, d) -> (N,)."""
+    params, v = checked(params, v)
+    return _free_energy(params, v)
+
+
+def free_energy_grad_v(params: Params, v: Array) -> Array:
+    """Return dF/dv, equation (4), for v in between 0 and 1, too: (N, d) -> (N, d)."""
+    params, v = checked(params, v)
+    return -params.b - hidden(params, v) @ params.W.T
+
+
+def free_energy_grad_params(params: Params, v: Array, weights: Array | None = None) -> Params:
+    """Return d/dparams of sum_n weights_n F(v_n), equation (4); without weights, of the mean over samples."""
+    params, v = checked(params, v)
+    return _grad_params(v, hidden(params, v), validation.sample_weights(weights, v))
+
+
+def hidden(params: Params, v: Array) -> Array:
+    """Return p(h = 1 | v), equation (3): (N, d) -> (N, k)."""
+    return sigmoid(params.c + v @ params.W)
+
+
+def visible(params: Params, h: Array) -> Array:
+    """Return p(v = 1 | h), equation (3): (N, k) -> (N, d)."""
+    return sigmoid(params.b + h @ params.W.T)
+
+
+def sample(p: Array, rng: np.random.Generator) -> Array:
+    """Return bits that are 1 with probability p, independently."""
+    return (rng.random(p.shape, p.dtype) < p).astype(p.dtype)
+
+
+def gibbs(params: Params, v: Array, rng: np.random.Generator, n_steps: int = 1, clamped: Array | None = None) -> Array:
+    """Return the visible units of each chain after n_steps of block Gibbs, derivation 2: (M, d) -> (M, d).
+
+    Units that are `clamped`, (d,) bool, stay as they are: what the others do then are draws given them.
+    """
+    params, v = checked(params, v)
+    validation.generator("rng", rng)
+    for _ in range(validation.count("n_steps", n_steps)):
+        p = visible(params, sample(hidden(params, v), rng))
+        v = sample(p, rng) if clamped is None else np.where(clamped, v, sample(p, rng))
+    return v
+
+
+def _free_energy(params: Params, v: Array) -> Array:
+    return -(v @ params.b) - softplus(params.c + v @ params.W).sum(axis=1)
+
+
+def _grad_params(v: Array, p: Array, weights: Array) -> Params:
+    weighted = weights[:, None] * v
+    return Params(-weighted.T @ p, -weighted.sum(axis=0), -weights @ p)
+
+
+def checked(params: Params, v: Array) -> tuple[Params, Array]:
+    """Return both as the functions above want them, or raise an error that names the argument."""
+    if not isinstance(params, Params):
+        raise TypeError(f"params: expected boltzmann.Params, got {type(params).__name__}")
+    W = validation.squarable("params.W", params.W, ("d", "k"), analytic=True)
+    b = validation.squarable("params.b", params.b, (W.shape[0],), analytic=True)
+    c = validation.squarable("params.c", params.c, (W.shape[1],), analytic=True)
+    return Params(W, b, c), _unit_interval("v", v, ("N", W.shape[0]))
+
+
+def _unit_interval(name: str, value: Any, shape: tuple[int | str, ...]) -> Array:
+    numbers = validation.array(name, value, shape, analytic=True)
+    if numbers.real.min() < 0 or numbers.real.max() > 1:
+        raise ValueError(f"{name}: expected numbers in [0, 1], got {numbers.min():.3g} to {numbers.max():.3g}")
+    return numbers
