@@ -65,7 +65,7 @@ def init(
 
 def biases(mean: Array, d: int) -> Array:
     """Return the biases with which units alone have these means; a hundredth away from 0 and 1 at least: (d,)."""
-    p = np.clip(_unit_interval("mean", mean, (d,)), 0.01, 0.99)
+    p = np.clip(_unit_interval("mean", mean, (d,), analytic=False), 0.01, 0.99)
     return np.log(p / (1 - p))
 
 
@@ -114,8 +114,9 @@ def gibbs(params: Params, v: Array, rng: np.random.Generator, n_steps: int = 1, 
 
     Units that are `clamped`, (d,) bool, stay as they are: what the others do then are draws given them.
     """
-    params, v = checked(params, v)
+    params, v = checked(params, v, analytic=False)
     validation.generator("rng", rng)
+    clamped = None if clamped is None else _mask("clamped", clamped, v.shape[1])
     for _ in range(validation.count("n_steps", n_steps)):
         p = visible(params, sample(hidden(params, v), rng))
         v = sample(p, rng) if clamped is None else np.where(clamped, v, sample(p, rng))
@@ -131,18 +132,33 @@ def _grad_params(v: Array, p: Array, weights: Array) -> Params:
     return Params(-weighted.T @ p, -weighted.sum(axis=0), -weights @ p)
 
 
-def checked(params: Params, v: Array) -> tuple[Params, Array]:
+def checked(params: Params, v: Array, *, analytic: bool = True) -> tuple[Params, Array]:
     """Return both as the functions above want them, or raise an error that names the argument."""
+    params = checked_params(params, analytic=analytic)
+    return params, _unit_interval("v", v, ("N", len(params.b)), analytic=analytic)
+
+
+def checked_params(params: Params, *, analytic: bool = False) -> Params:
+    """Return the parameters if they are those of a machine; complex ones, for the complex step, where `analytic`."""
     if not isinstance(params, Params):
         raise TypeError(f"params: expected boltzmann.Params, got {type(params).__name__}")
-    W = validation.squarable("params.W", params.W, ("d", "k"), analytic=True)
-    b = validation.squarable("params.b", params.b, (W.shape[0],), analytic=True)
-    c = validation.squarable("params.c", params.c, (W.shape[1],), analytic=True)
-    return Params(W, b, c), _unit_interval("v", v, ("N", W.shape[0]))
+    W = validation.squarable("params.W", params.W, ("d", "k"), analytic=analytic)
+    b = validation.squarable("params.b", params.b, (W.shape[0],), analytic=analytic)
+    c = validation.squarable("params.c", params.c, (W.shape[1],), analytic=analytic)
+    return Params(W, b, c)
 
 
-def _unit_interval(name: str, value: Any, shape: tuple[int | str, ...]) -> Array:
-    numbers = validation.array(name, value, shape, analytic=True)
+def _unit_interval(name: str, value: Any, shape: tuple[int | str, ...], *, analytic: bool = True) -> Array:
+    numbers = validation.array(name, value, shape, analytic=analytic)
     if numbers.real.min() < 0 or numbers.real.max() > 1:
         raise ValueError(f"{name}: expected numbers in [0, 1], got {numbers.min():.3g} to {numbers.max():.3g}")
     return numbers
+
+
+def _mask(name: str, value: Any, d: int) -> Array:
+    mask = np.asarray(value)
+    if mask.dtype != bool:
+        raise TypeError(f"{name}: expected True and False, got {mask.dtype}")
+    if mask.shape != (d,):
+        raise ValueError(f"{name}: expected shape ({d},), got shape {mask.shape}")
+    return mask

@@ -70,11 +70,12 @@ def fit(
         if a parameter is no longer finite.
     """
     validation.generator("rng", rng)
-    params, v = checked(params, v)
+    params, v = checked(params, v, analytic=False)
     dtype = np.result_type(v, *leaves(params))
     params, v = tree_map(lambda a: a.astype(dtype), params), v.astype(dtype, copy=False)
     validation.choice("method", method, METHODS)
     n_steps, decay = validation.count("n_steps", n_steps), validation.non_negative("decay", decay)
+    validation.count("batch_size", batch_size)
     mu, lam = v.mean(axis=0), sigmoid(params.c + v[:batch_size] @ params.W).mean(axis=0)
     n_chains = validation.count("n_chains", n_chains)
     t = np.linspace(0, 1, validation.count("n_temperatures", n_temperatures) + 1, dtype=dtype)[1:]

@@ -34,7 +34,7 @@ from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.numerics import sigmoid, softplus
 from ebm_np.foundations.parameters import zeros_like
-from ebm_np.physics.boltzmann import Params, biases, checked, free_energy, sample
+from ebm_np.physics.boltzmann import Params, biases, checked, checked_params, free_energy, sample
 
 LARGEST = 25
 """Units of a layer that can be enumerated: 33 million states."""
@@ -93,7 +93,7 @@ def anneal_back(
 ) -> Estimate:
     """Return log Z by the way back from draws of the machine, (N, d), equation (5): in the mean an upper bound."""
     params, a, t = _checked_way(params, rng, mean, n_steps)
-    _, v = checked(params, v)
+    _, v = checked(params, v, analytic=False)
     return _estimate(_log_z_0(params, a), _way(params, a, v, t[::-1], rng), -1)
 
 
@@ -143,7 +143,7 @@ def _log_sum(logs: Array) -> float:
 
 def _smaller_hidden(params: Params) -> tuple[Params, bool]:
     """Return the machine, its layers exchanged if the visible one is the smaller, and whether they are."""
-    params, _ = checked(params, np.zeros((1, len(params.b))))
+    params = checked_params(params)
     swapped = len(params.b) < len(params.c)
     if swapped:
         params = Params(params.W.T, params.c, params.b)
@@ -156,7 +156,7 @@ def _checked_way(
     params: Params, rng: np.random.Generator, mean: Array | None, n_steps: int
 ) -> tuple[Params, Array, Array]:
     validation.generator("rng", rng)
+    params = checked_params(params)
     d = len(params.b)
-    params, _ = checked(params, np.zeros((1, d)))
     a = np.zeros(d) if mean is None else biases(mean, d)
     return params, a.astype(params.W.dtype), np.linspace(0, 1, validation.count("n_steps", n_steps) + 1)
