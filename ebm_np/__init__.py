@@ -10,7 +10,8 @@ Reading order of the book:
 6. `ebm_np.autoencoders.autoencoder`, `.denoising`, `.contractive`, `.target_propagation`, `.variational`,
    `.generation`, `.linear_vae` - codes that are computed
 7. `ebm_np.physics.mechanics`, `.hopfield`, `.capacity`, `.mean_field`, `.dense_memory`, `.modern_hopfield` - where the
-   idea comes from, a memory that is nothing but an energy, and where it went
+   idea comes from, a memory that is nothing but an energy, and where it went; `.boltzmann`, `.partition`,
+   `.contrastive_divergence` - one that is trained
 8. `ebm_np.foundations` - what they stand on; start with `gradient_check`, to check gradients of your own
 9. `ebm_np.data` - what they look at
 """

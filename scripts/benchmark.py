@@ -23,7 +23,7 @@ import numpy as np
 from scipy import optimize
 
 from ebm_np.latent import ellipse
-from scripts import convolutional_peers, grids, memories, networks, peers
+from scripts import convolutional_peers, grids, machines, memories, networks, peers
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
@@ -154,6 +154,11 @@ def hopfield() -> Iterator[Case]:
     yield from _against(memories.sweeper, memories.SWEEPS, memories.SWEEPERS)
 
 
+def boltzmann() -> Iterator[Case]:
+    """Train a restricted Boltzmann machine on binary digits for an epoch, float32."""
+    yield from _against(machines.trainer, machines.EPOCHS, machines.TRAINERS)
+
+
 def _against(prepare: Callable[[str, str], Any], tasks: Iterable[str], runners: Iterable[str]) -> Iterator[Case]:
     """Yield each task by the first of the runners, which is ours, against each of the others."""
     me, *others = runners
@@ -172,6 +177,7 @@ COMPARISONS = {
     "autoencoders": autoencoders,
     "variational": variational,
     "hopfield": hopfield,
+    "boltzmann": boltzmann,
 }
 
 
