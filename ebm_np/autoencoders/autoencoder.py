@@ -46,7 +46,7 @@ from ebm_np.foundations import costs, validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.layers import ACTIVATIONS, Affine, mlp, mlp_backward, mlp_forward, mlp_grad
 from ebm_np.foundations.optimizers import adam
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import Callback, minimize
 
@@ -146,14 +146,13 @@ def fit(
     """
     params, y, model = _checked(params, y, model)
     validation.generator("rng", rng)
-    dtype = np.result_type(y, *leaves(params))
-    params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
+    params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Network, batch: Array) -> tuple[float, Network]:
         some = y[batch]
         y_hat = some if corrupt is None else validation.squarable("corrupt(y)", corrupt(some), some.shape)
-        passed = _forward(params, y_hat.astype(dtype, copy=False), model)
-        mean = np.full(len(batch), 1 / len(batch), dtype)
+        passed = _forward(params, y_hat.astype(y.dtype, copy=False), model)
+        mean = np.full(len(batch), 1 / len(batch), y.dtype)
         loss = _energy(params, some, passed, model).mean(dtype=np.float64)
         return loss, _grad_params(params, some, passed, model, mean)
 

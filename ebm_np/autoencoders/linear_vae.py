@@ -38,7 +38,7 @@ from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.costs import gaussian_kl
 from ebm_np.foundations.optimizers import adam
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import Callback, minimize
 
@@ -141,12 +141,11 @@ def fit(
     """
     params, y = _checked(params, y)
     validation.generator("rng", rng)
-    dtype = np.result_type(y, *leaves(params))
-    params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
+    params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         some = y[batch]
-        energies, grads = _energy_and_grad(params, some, np.full(len(batch), 1 / len(batch), dtype))
+        energies, grads = _energy_and_grad(params, some, np.full(len(batch), 1 / len(batch), y.dtype))
         return energies.mean(dtype=np.float64), grads
 
     options: dict[str, Any] = {"n_epochs": n_epochs, "batch_size": batch_size, "rng": rng, "callback": callback}

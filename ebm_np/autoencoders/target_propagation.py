@@ -45,7 +45,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.costs import squared_error, squared_error_grad
 from ebm_np.foundations.layers import ACTIVATIONS, Layers, mlp, mlp_backward, mlp_forward, mlp_grad
 from ebm_np.foundations.optimizers import adam
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import ConvergenceWarning, Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
 
@@ -199,13 +199,12 @@ def fit(
     """
     params, y, alpha, lam = _checked(params, y, f, alpha, lam)
     rng, tol = validation.generator("rng", rng), validation.positive("tol", tol)
-    dtype = np.result_type(y, *leaves(params))
-    params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
+    params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         some = y[batch]
         z = _settle(params, some, encode(params, some, f), f, alpha, lam, tol, 10)[0]
-        mean = np.full(len(batch), 1 / len(batch), dtype)
+        mean = np.full(len(batch), 1 / len(batch), y.dtype)
         loss = energy(params, some, z, f, alpha, lam).mean(dtype=np.float64)
         return loss, energy_grad_params(params, some, z, f, alpha, mean)
 

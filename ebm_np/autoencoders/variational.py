@@ -50,7 +50,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.layers import ACTIVATIONS, Affine, Layers, init_mlp, mlp, mlp_backward, mlp_forward, mlp_grad
 from ebm_np.foundations.numerics import sigmoid
 from ebm_np.foundations.optimizers import adam
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import Callback, minimize
 
@@ -186,14 +186,13 @@ def fit(
     """
     validation.generator("rng", rng)
     params, y, model = checked(params, y, model)
-    dtype = np.result_type(y, *leaves(params))
-    params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
+    (params, y), k = in_one_precision(params, y), params.decoder[0].W.shape[1]
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         some = y[batch]
-        passed = _forward(params, some, rng.standard_normal((len(batch), params.decoder[0].W.shape[1]), dtype), model)
+        passed = _forward(params, some, rng.standard_normal((len(batch), k), y.dtype), model)
         loss = _cost(some, passed.decoder[-1], params, model) + model.beta * costs.gaussian_kl(passed.mu, passed.log_v)
-        weights = np.full(len(batch), 1 / len(batch), dtype)
+        weights = np.full(len(batch), 1 / len(batch), y.dtype)
         return loss.mean(dtype=np.float64), _grad_params(params, some, passed, model, weights)
 
     options: dict[str, Any] = {"n_epochs": n_epochs, "batch_size": batch_size, "rng": rng, "callback": callback}

@@ -39,6 +39,12 @@ def leaves(tree: Any) -> Iterator[Array]:
         yield np.asarray(tree)
 
 
+def in_one_precision(params: P, y: Array) -> tuple[P, Array]:
+    """Return copies of the parameters, and the data, in the wider of their precisions: float32 if both are."""
+    dtype = np.result_type(y, *leaves(params))
+    return tree_map(lambda leaf: leaf.astype(dtype), params), y.astype(dtype, copy=False)
+
+
 def zeros_like(tree: P) -> P:
     """Return `tree` with every number replaced by zero."""
     return tree_map(np.zeros_like, tree)

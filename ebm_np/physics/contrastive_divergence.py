@@ -19,6 +19,7 @@ Derivation
 Source: Hinton 2002; Tieleman 2008; Desjardins et al. 2010, tempering; Melchior, Fischer & Wiskott 2016, centred.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.numerics import sigmoid, softplus
 from ebm_np.foundations.optimizers import Optimizer, gradient_descent
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision, tree_map
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import minimize
-from ebm_np.physics.boltzmann import Params, checked, sample
+from ebm_np.physics.boltzmann import Params, checked, hidden, sample
 
 METHODS = ("cd", "pcd", "tempering")
 
@@ -71,23 +72,16 @@ def fit(
     """
     validation.generator("rng", rng)
     params, v = checked(params, v, analytic=False)
-    dtype = np.result_type(v, *leaves(params))
-    params, v = tree_map(lambda a: a.astype(dtype), params), v.astype(dtype, copy=False)
+    params, v = in_one_precision(params, v)
     validation.choice("method", method, METHODS)
     n_steps, decay = validation.count("n_steps", n_steps), validation.non_negative("decay", decay)
     validation.count("batch_size", batch_size)
-    mu, lam = v.mean(axis=0), sigmoid(params.c + v[:batch_size] @ params.W).mean(axis=0)
+    mu, lam = v.mean(axis=0), hidden(params, v[:batch_size]).mean(axis=0)
     n_chains = validation.count("n_chains", n_chains)
-    t = np.linspace(0, 1, validation.count("n_temperatures", n_temperatures) + 1, dtype=dtype)[1:]
+    t = np.linspace(0, 1, validation.count("n_temperatures", n_temperatures) + 1, dtype=v.dtype)[1:]
     t = t if method == "tempering" else t[-1:]
     chains = sample(np.broadcast_to(mu, (len(t), n_chains, len(mu))), rng)
-
-    def dreams(params: Params, batch: Array) -> Array:
-        nonlocal chains
-        if method == "cd":
-            return _steps(params, batch[None], t, n_steps, rng)[0]
-        chains = _steps(params, chains, t, n_steps, rng)
-        return chains[-1]
+    dreams = _dreaming(None if method == "cd" else chains, t, n_steps, rng)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         nonlocal lam
@@ -96,14 +90,28 @@ def fit(
         (loss, positive), (less, negative) = (_mean_free_energy(params, some) for some in (data, dreamt))
         grads = tree_map(lambda a, b: a - b, positive, negative)
         if centred:
-            lam = lam + dtype.type(0.01) * (-positive.c - lam)
+            lam = lam + 0.01 * (-positive.c - lam)
             grads = _centred(grads, mu, lam)
-        return loss - less, grads._replace(W=grads.W + dtype.type(decay) * params.W) if decay else grads
+        return loss - less, grads._replace(W=grads.W + decay * params.W) if decay else grads
 
     optimizer = gradient_descent(0.01) if optimizer is None else optimizer
     return minimize(
         loss_and_grad, params, len(v), optimizer=optimizer, n_epochs=n_epochs, batch_size=batch_size, rng=rng, **options
     )
+
+
+def _dreaming(
+    chains: Array | None, t: Array, n_steps: int, rng: np.random.Generator
+) -> Callable[[Params, Array], Array]:
+    """Return (params, batch) -> v^: from the batch if there are no chains, else from where they were left last."""
+
+    def dreams(params: Params, batch: Array) -> Array:
+        nonlocal chains
+        ends = _steps(params, batch[None] if chains is None else chains, t, n_steps, rng)
+        chains = None if chains is None else ends
+        return ends[-1]
+
+    return dreams
 
 
 def _mean_free_energy(params: Params, v: Array) -> tuple[float, Params]:

@@ -29,6 +29,7 @@ import numpy as np
 
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.training import batches
 from ebm_np.physics.hopfield import Settled
 
 CHUNK = 32
@@ -62,10 +63,8 @@ def settle(
     xi, s = patterns.T, s.copy()
     period = np.zeros(len(s), int)
     for n_iter in range(1, validation.count("max_iter", max_iter) + 1):  # noqa: B007 - n_iter is reported
-        order = np.arange(n_units) if rng is None else rng.permutation(n_units)
         before, sums = s.copy(), s @ patterns.T
-        for start in range(0, n_units, CHUNK):
-            units = order[start : start + CHUNK]
+        for units in batches(n_units, CHUNK, rng):
             looked = _visit(s[:, units], xi[units], sums, n_units, n, rectified)
             sums += (looked - s[:, units]) @ xi[units]
             s[:, units] = looked

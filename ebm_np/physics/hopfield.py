@@ -48,6 +48,7 @@ import numpy as np
 
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
+from ebm_np.foundations.training import batches
 
 CHUNK = 64
 """Units that look at their fields together, derivation 6."""
@@ -181,10 +182,8 @@ def _one_at_a_time(
     """Sweep until nothing flips. Fields are found for a chunk of units at a time: one matrix product, not N."""
     n_units, moving, period = len(W), np.arange(len(s)), np.zeros(len(s), int)
     for n_iter in range(1, max_iter + 1):  # noqa: B007 - n_iter is reported
-        order = np.arange(n_units) if rng is None else rng.permutation(n_units)
         now, before = s[moving], s[moving]
-        for start in range(0, n_units, CHUNK):
-            units = order[start : start + CHUNK]
+        for units in batches(n_units, CHUNK, rng):
             known = W[units]
             earlier = np.tril(known[:, units], -1).T
             now[:, units] = visit(now[:, units], now @ known.T, earlier.__rmatmul__, nothing[units])

@@ -12,7 +12,7 @@ r"""How likely the machine thinks something is: the partition function Z, exactl
 
 Derivation
 ----------
-1. (1) is (2) of `boltzmann` with the layers exchanged: it is summed over the smaller layer, in blocks.
+1. (1) is (2) of `boltzmann` with the layers exchanged: the smaller layer is summed over, in blocks. d log Z = <-dF>.
 2. Annealed importance sampling: v_0 is drawn exactly at t = 0; the steps leave p_t as it is. Then the mean of w is
    Z / Z_0, whatever the number of steps. The log of a mean of M is too small in the mean (Jensen): (4) is a lower bound
    in the mean, and near log Z once log w varies little.
@@ -33,8 +33,16 @@ import numpy as np
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.numerics import sigmoid, softplus
-from ebm_np.foundations.parameters import zeros_like
-from ebm_np.physics.boltzmann import Params, biases, checked, checked_params, free_energy, sample
+from ebm_np.foundations.parameters import tree_map, zeros_like
+from ebm_np.physics.boltzmann import (
+    Params,
+    biases,
+    checked,
+    checked_params,
+    free_energy,
+    free_energy_grad_params,
+    sample,
+)
 
 LARGEST = 25
 """Units of a layer that can be enumerated: 33 million states."""
@@ -51,8 +59,8 @@ class Estimate(NamedTuple):
 
 def log_partition(params: Params) -> float:
     """Return log Z, exactly, equation (1); refuses a machine both of whose layers have more than 25 units."""
-    params, _ = _smaller_hidden(params)
-    return _log_sum(np.array([_log_sum(-_free_energies(params, h)) for h in _states(params)]))
+    params, _ = _smaller_visible(params)
+    return _log_sum(np.array([_log_sum(-free_energy(params, v)) for v in _states(params)]))
 
 
 def log_likelihood(params: Params, v: Array) -> Array:
@@ -62,13 +70,12 @@ def log_likelihood(params: Params, v: Array) -> Array:
 
 def log_partition_grad(params: Params) -> Params:
     """Return d log Z / dparams: the model's own means of v h^T, v and h, exactly."""
-    (params, swapped), log_z = _smaller_hidden(params), log_partition(params)
+    (params, swapped), log_z = _smaller_visible(params), log_partition(params)
     grads = zeros_like(params)
-    for h in _states(params):
-        p = np.exp(-_free_energies(params, h) - log_z)
-        v = sigmoid(params.b + h @ params.W.T)
-        grads = Params(grads.W + v.T @ (p[:, None] * h), grads.b + p @ v, grads.c + p @ h)
-    return Params(grads.W.T, grads.c, grads.b) if swapped else grads
+    for v in _states(params):
+        p = np.exp(-free_energy(params, v) - log_z)
+        grads = tree_map(np.add, grads, free_energy_grad_params(params, v, -p))
+    return _exchanged(grads) if swapped else grads
 
 
 def anneal(
@@ -101,15 +108,16 @@ def _way(params: Params, a: Array, v: Array, t: Array, rng: np.random.Generator)
     """Return log w of each run, equation (3), along these t."""
     log_w = np.zeros(len(v))
     for before, now in pairwise(t):
-        log_w += _tempered(params, a, v, before) - _tempered(params, a, v, now)
-        h = sample(sigmoid(now * (params.c + v @ params.W)), rng)
+        fields = params.c + v @ params.W
+        log_w += _tempered(params, a, v, fields, before) - _tempered(params, a, v, fields, now)
+        h = sample(sigmoid(now * fields), rng)
         v = sample(sigmoid((1 - now) * a + now * (params.b + h @ params.W.T)), rng)
     return log_w
 
 
-def _tempered(params: Params, a: Array, v: Array, t: float) -> Array:
-    """Return F_t(v), equation (2)."""
-    return -(v @ ((1 - t) * a + t * params.b)) - softplus(t * (params.c + v @ params.W)).sum(axis=1)
+def _tempered(params: Params, a: Array, v: Array, fields: Array, t: float) -> Array:
+    """Return F_t(v), equation (2), from c + v W."""
+    return -(v @ ((1 - t) * a + t * params.b)) - softplus(t * fields).sum(axis=1)
 
 
 def _estimate(log_z_0: float, log_w: Array, sign: int) -> Estimate:
@@ -123,17 +131,12 @@ def _log_z_0(params: Params, a: Array) -> float:
     return float(softplus(a).sum() + len(params.c) * np.log(2))
 
 
-def _free_energies(params: Params, h: Array) -> Array:
-    """Return -log sum_v exp(-E(v, h))."""
-    return -(h @ params.c) - softplus(params.b + h @ params.W.T).sum(axis=1)
-
-
 def _states(params: Params) -> Iterator[Array]:
-    """Yield all states of the hidden units, (BLOCK, k) of 0 and 1."""
-    k = len(params.c)
-    for start in range(0, 1 << k, BLOCK):
-        numbers = np.arange(start, min(start + BLOCK, 1 << k))
-        yield ((numbers[:, None] >> np.arange(k)) & 1).astype(params.W.dtype)
+    """Yield all states of the visible units, (BLOCK, d) of 0 and 1."""
+    d = len(params.b)
+    for start in range(0, 1 << d, BLOCK):
+        numbers = np.arange(start, min(start + BLOCK, 1 << d))
+        yield ((numbers[:, None] >> np.arange(d)) & 1).astype(params.W.dtype)
 
 
 def _log_sum(logs: Array) -> float:
@@ -141,15 +144,20 @@ def _log_sum(logs: Array) -> float:
     return float(largest + np.log(np.exp(logs - largest).sum()))
 
 
-def _smaller_hidden(params: Params) -> tuple[Params, bool]:
-    """Return the machine, its layers exchanged if the visible one is the smaller, and whether they are."""
+def _smaller_visible(params: Params) -> tuple[Params, bool]:
+    """Return the machine, its layers exchanged if the hidden one is the smaller, and whether they are."""
     params = checked_params(params)
-    swapped = len(params.b) < len(params.c)
+    swapped = len(params.c) < len(params.b)
     if swapped:
-        params = Params(params.W.T, params.c, params.b)
-    if len(params.c) > LARGEST:
-        raise ValueError(f"params: expected a layer of at most {LARGEST} units, got {params.W.shape[::-1]}")
+        params = _exchanged(params)
+    if len(params.b) > LARGEST:
+        raise ValueError(f"params: expected a layer of at most {LARGEST} units, got {params.W.shape}")
     return params, swapped
+
+
+def _exchanged(params: Params) -> Params:
+    """Return the machine whose visible units are this one's hidden units: its Z is the same."""
+    return Params(params.W.T, params.c, params.b)
 
 
 def _checked_way(

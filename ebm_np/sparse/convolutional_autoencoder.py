@@ -52,7 +52,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.convolution import convolve, correlate, kernel_grad
 from ebm_np.foundations.costs import squared_error_grad
 from ebm_np.foundations.optimizers import adam, projected, tangent
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.proximal import shrink
 from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
@@ -237,8 +237,7 @@ def fit(
     """
     params, y, alpha = _checked(params, y, alpha, boundary)
     lam, rng, n_iter = check.positive("lam", lam), check.generator("rng", rng), check.count("n_iter", n_iter)
-    dtype = np.result_type(y, *leaves(params))
-    params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
+    params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         some, kernels = y[batch], _kernels(params)
@@ -248,7 +247,7 @@ def fit(
         start, pull = (z_tilde, convolutional.Pull(alpha, z_tilde)) if alpha else (np.zeros_like(z_tilde), None)
         path = convolutional.iterates(kernels, some, start, lam, boundary, pull)
         z, at = next(islice(path, n_iter, None))
-        mean = np.full(len(batch), 1 / len(batch), dtype)
+        mean = np.full(len(batch), 1 / len(batch), y.dtype)
         return at.energy.mean(dtype=np.float64), energy_grad_params(params, some, z, alpha, mean, boundary, guess)
 
     optimizer = projected(adam(rate), _held, lambda at, grads: grads._replace(K=tangent(at.K, grads.K, (1, 2, 3))))

@@ -53,7 +53,7 @@ from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.costs import squared_error, squared_error_grad
 from ebm_np.foundations.optimizers import adam, projected, tangent
-from ebm_np.foundations.parameters import leaves, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.proximal import shrink
 from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
@@ -236,12 +236,11 @@ def fit(
     """
     params, y, alpha = _checked(params, y, alpha)
     lam, rng = validation.positive("lam", lam), validation.generator("rng", rng)
-    dtype = np.result_type(y, *leaves(params))
-    params, y = tree_map(lambda a: a.astype(dtype), params), y.astype(dtype, copy=False)
+    params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         found = infer(params, y[batch], alpha, lam, tol=tol)
-        mean = np.full(len(batch), 1 / len(batch), dtype)
+        mean = np.full(len(batch), 1 / len(batch), y.dtype)
         return found.energy.mean(dtype=np.float64), energy_grad_params(params, y[batch], found.z, alpha, mean)
 
     optimizer = projected(adam(rate), _held, lambda at, grads: grads._replace(W=tangent(at.W, grads.W, 0)))

@@ -9,7 +9,15 @@ from strategies import arrays
 
 from ebm_np.foundations import parameters as module
 from ebm_np.foundations.gradient_check import complex_step
-from ebm_np.foundations.parameters import flatten, inner, leaves, tree_map, unflatten, zeros_like
+from ebm_np.foundations.parameters import (
+    flatten,
+    in_one_precision,
+    inner,
+    leaves,
+    tree_map,
+    unflatten,
+    zeros_like,
+)
 
 
 class One(NamedTuple):
@@ -133,3 +141,15 @@ def test_the_tree_is_not_written_to(tree):
     unflatten(before + 1, zeros_like(tree))
     tree_map(lambda leaf: leaf + 1, tree)
     np.testing.assert_array_equal(flatten(tree), before)
+
+
+@pytest.mark.parametrize("of_params", [np.float32, np.float64])
+@pytest.mark.parametrize("of_y", [np.float32, np.float64])
+def test_params_and_data_meet_in_the_wider_precision_and_params_are_copied(of_params, of_y, rng):
+    tree, y = Two(rng.normal(size=3).astype(of_params), One(np.ones((), of_params))), rng.normal(size=4).astype(of_y)
+    found, data = in_one_precision(tree, y)
+    wider = np.result_type(of_params, of_y)
+    assert {data.dtype, *(leaf.dtype for leaf in leaves(found))} == {np.dtype(wider)}
+    np.testing.assert_array_equal(flatten(found), flatten(tree))
+    np.testing.assert_array_equal(data, y)
+    assert not any(np.shares_memory(a, b) for a, b in zip(leaves(found), leaves(tree), strict=True))

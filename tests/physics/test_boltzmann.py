@@ -5,6 +5,7 @@ import pytest
 from guards import read_only
 from hypothesis import example, given
 from hypothesis import strategies as st
+from physics.machines import assert_drawn_from, draw_machine, slack, states, transitions
 from strategies import generators
 
 from ebm_np.foundations.gradient_check import complex_step_gradient, gradient_check
@@ -27,15 +28,6 @@ from ebm_np.physics.boltzmann import (
 )
 
 
-def states(n):
-    """All states of n units."""
-    return np.array(list(product([0.0, 1.0], repeat=n)))
-
-
-def draw_machine(rng, d, k, scale=1.0):
-    return Params(*(scale * rng.normal(size=shape) for shape in ((d, k), d, k)))
-
-
 @st.composite
 def machines(draw, largest=5, scales=(0.01, 1.0, 10.0, 100.0)):
     """A machine, visible units of a batch, gray or bits, and a generator."""
@@ -44,10 +36,6 @@ def machines(draw, largest=5, scales=(0.01, 1.0, 10.0, 100.0)):
     params = draw_machine(rng, d, k, draw(st.sampled_from(scales)))
     v = rng.uniform(0.01, 0.99, (draw(st.integers(1, 4)), d))
     return params, v.round() if draw(st.booleans()) else v, rng
-
-
-def slack(params):
-    return 1e-13 * (1 + sum(np.abs(part).sum() for part in params))
 
 
 # the definitions once more, number by number
@@ -74,26 +62,6 @@ def distribution(params):
     """p(v) of all states of the visible units."""
     logs = log_sum(-table(params, states(len(params.b))))
     return np.exp(logs - log_sum(logs))
-
-
-def transitions(params):
-    """The probability with which a step of block Gibbs leads from one state (row) to another (column)."""
-    v, h = states(len(params.b)), states(len(params.c))
-    up = np.array([[np.prod(np.where(s == 1, p, 1 - p)) for s in h] for p in hidden(params, v)])
-    down = np.array([[np.prod(np.where(s == 1, p, 1 - p)) for s in v] for p in visible(params, h)])
-    return up @ down
-
-
-def frequencies(v):
-    """How often each state is among the rows."""
-    numbers = v.astype(int) @ (1 << np.arange(v.shape[1])[::-1])
-    return np.bincount(numbers, minlength=1 << v.shape[1]) / len(v)
-
-
-def assert_drawn_from(p, v):
-    """Each state is met as often as p says, to five standard errors."""
-    error = np.sqrt(p * (1 - p) / len(v))
-    assert (np.abs(frequencies(v) - p) <= 5 * error + 3 / len(v)).all()
 
 
 # energy and free energy

@@ -1,31 +1,21 @@
-from itertools import product
-
 import numpy as np
 import pytest
 from guards import read_only
 from hypothesis import given
 from hypothesis import strategies as st
+from physics.machines import assert_drawn_from, draw_machine, frequencies, states, transitions
 from strategies import generators
 
 from ebm_np.foundations.gradient_check import complex_step_gradient
 from ebm_np.foundations.optimizers import Optimizer, gradient_descent
 from ebm_np.foundations.parameters import flatten, tree_map
 from ebm_np.foundations.results import Fit
-from ebm_np.physics.boltzmann import Params, free_energy, free_energy_grad_params, hidden, init, visible
+from ebm_np.physics.boltzmann import Params, free_energy, free_energy_grad_params, hidden, init
 from ebm_np.physics.contrastive_divergence import METHODS, _centred, _change_places, _steps, fit
 from ebm_np.physics.partition import log_likelihood, log_partition_grad
 
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS)
 CENTRED = pytest.mark.parametrize("centred", [False, True])
-
-
-def states(n):
-    """All states of n units."""
-    return np.array(list(product([0.0, 1.0], repeat=n)))
-
-
-def draw_machine(rng, d, k, scale=1.0):
-    return Params(*(scale * rng.normal(size=shape) for shape in ((d, k), d, k)))
 
 
 def probabilities(params, t=1.0):
@@ -35,26 +25,6 @@ def probabilities(params, t=1.0):
     logs = t * np.array([[x @ b + y @ c + x @ W @ y for y in h] for x in v])
     p = np.exp(logs - logs.max()).sum(axis=1)
     return p / p.sum()
-
-
-def transitions(params):
-    """The probability with which a step of block Gibbs leads from one state (row) to another (column)."""
-    v, h = states(len(params.b)), states(len(params.c))
-    up = np.array([[np.prod(np.where(s == 1, p, 1 - p)) for s in h] for p in hidden(params, v)])
-    down = np.array([[np.prod(np.where(s == 1, p, 1 - p)) for s in v] for p in visible(params, h)])
-    return up @ down
-
-
-def frequencies(v):
-    """How often each state is among the rows."""
-    numbers = v.astype(int) @ (1 << np.arange(v.shape[1])[::-1])
-    return np.bincount(numbers, minlength=1 << v.shape[1]) / len(v)
-
-
-def assert_drawn_from(p, v):
-    """Each state is met as often as p says, to five standard errors."""
-    error = np.sqrt(p * (1 - p) / len(v))
-    assert (np.abs(frequencies(v) - p) <= 5 * error + 3 / len(v)).all()
 
 
 def difference(params, data, p):

@@ -1,10 +1,9 @@
-from itertools import product
-
 import numpy as np
 import pytest
 from guards import read_only
 from hypothesis import given
 from hypothesis import strategies as st
+from physics.machines import draw_machine, slack, states
 from strategies import generators
 
 from ebm_np.foundations.gradient_check import complex_step_gradient, gradient_check
@@ -21,24 +20,11 @@ from ebm_np.physics.partition import (
 )
 
 
-def states(n):
-    """All states of n units."""
-    return np.array(list(product([0.0, 1.0], repeat=n)))
-
-
-def draw_machine(rng, d, k, scale=1.0):
-    return Params(*(scale * rng.normal(size=shape) for shape in ((d, k), d, k)))
-
-
 @st.composite
 def machines(draw, largest=5, scales=(0.01, 1.0, 10.0, 300.0)):
     rng = draw(generators())
     d, k = draw(st.integers(1, largest)), draw(st.integers(1, largest))
     return draw_machine(rng, d, k, draw(st.sampled_from(scales))), rng
-
-
-def slack(params):
-    return 1e-13 * (1 + sum(np.abs(part).sum() for part in params))
 
 
 # the definitions once more, all states one by one
