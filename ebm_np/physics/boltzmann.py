@@ -6,6 +6,7 @@ r"""The restricted Boltzmann machine: an energy that is trained to be low on dat
     dF/dW = -v^T p(h|v),   dF/db = -v,   dF/dc = -p(h|v);   dF/dv = -b - W p(h|v)                                  (4)
     d log p(v) / dtheta = -dF(v)/dtheta + <dF/dtheta>_model                                                        (5)
     loss = mean F(v) - mean F(v^),   v^ from a chain                                                               (6)
+    log PL(v) = sum_i log p(v_i | all others) = -sum_i softplus(F(v) - F(v with v_i turned))                       (7)
 
     symbol   name         shape           meaning
     v, h     v, h         (N, d), (N, k)  visible and hidden units; v may be gray, in [0, 1]: a mean of many
@@ -14,7 +15,12 @@ r"""The restricted Boltzmann machine: an energy that is trained to be low on dat
 
 F is the softmin over h of the latent chapter, at beta = 1 and with a sum in place of the mean: softmin = F + k log 2.
 (6) is the contrastive loss of that chapter, its v^ being what the machine itself finds likely: contrastive divergence
-(CD-k) takes k steps from the data, persistent CD goes on from where the chains were.
+(CD-k) takes k steps from the data, persistent CD goes on from where the chains were. With hidden units that are
+Gaussian, N(0, 1), in place of bits, F(v) = -b.v - |v W|^2 / 2: Hopfield's energy, the columns of W its patterns.
+
+Gaussian *visible* units are not here. p(v | h) = N(b + W h, s^2) makes p(v) a mixture of 2^k balls of one size: it has
+the means of continuous data right and not how pixels vary together, which is what the chapters on sparse coding and the
+variational auto-encoder are for. Pixels in gray levels are taken for means of bits.
 
 Derivation
 ----------
@@ -27,9 +33,12 @@ Derivation
    b' - W lam, c = c' - mu W. Descending in (W, b', c') and going back, with G = <(v - mu)(h - lam)>_data - <...>_model:
        dW = G,   db = <v>_data - <v>_model - G lam,   dc = <h>_data - <h>_model - mu G.
    It does not depend on which value of a bit is called 1.
+6. (7): p(v_i | others) compares two states, in which Z cancels: 1 / (1 + exp(F(v) - F(turned))). It needs no chain and
+   no Z, sums to log p where units are independent, and misleads else: a machine of many modes can be sure of each bit
+   given the others and be wrong about how likely each mode is.
 
 Source: blog 004, "Restricted Boltzmann Machine" (a bare heading); Smolensky 1986; Hinton 2002, CD; Tieleman 2008, PCD;
-Melchior, Fischer & Wiskott 2016, centred.
+Melchior, Fischer & Wiskott 2016, centred; Besag 1975, pseudo-likelihood; Ranzato & Hinton 2010, Gaussian visible units.
 """
 
 from typing import Any, NamedTuple
@@ -79,7 +88,7 @@ def energy(params: Params, v: Array, h: Array) -> Array:
 def free_energy(params: Params, v: Array) -> Array:
     """Return F(v), equation (2): (N, d) -> (N,)."""
     params, v = checked(params, v)
-    return _free_energy(params, v)
+    return free_energy_of(params, v, params.c + v @ params.W)
 
 
 def free_energy_grad_v(params: Params, v: Array) -> Array:
@@ -91,7 +100,17 @@ def free_energy_grad_v(params: Params, v: Array) -> Array:
 def free_energy_grad_params(params: Params, v: Array, weights: Array | None = None) -> Params:
     """Return d/dparams of sum_n weights_n F(v_n), equation (4); without weights, of the mean over samples."""
     params, v = checked(params, v)
-    return _grad_params(v, hidden(params, v), validation.sample_weights(weights, v))
+    return grad_params(v, hidden(params, v), validation.sample_weights(weights, v))
+
+
+def log_pseudo_likelihood(params: Params, v: Array) -> Array:
+    """Return log PL(v), equation (7), of bits: (N, d) -> (N,). One unit after the other is turned, in all samples."""
+    params, v = checked_bits(params, v)
+    felt, total = params.c + v @ params.W, np.zeros(len(v), v.dtype)
+    terms = softplus(felt).sum(axis=1)
+    for row, b, turn in zip(params.W, params.b, 1 - 2 * v.T, strict=True):
+        total -= softplus(b * turn + softplus(felt + np.outer(turn, row)).sum(axis=1) - terms)
+    return total
 
 
 def hidden(params: Params, v: Array) -> Array:
@@ -123,19 +142,30 @@ def gibbs(params: Params, v: Array, rng: np.random.Generator, n_steps: int = 1, 
     return v
 
 
-def _free_energy(params: Params, v: Array) -> Array:
-    return -(v @ params.b) - softplus(params.c + v @ params.W).sum(axis=1)
+def free_energy_of(params: Params, v: Array, felt: Array) -> Array:
+    """Return F(v), where c + v W is known: (N, d), (N, k) -> (N,); it trusts its caller."""
+    return -(v @ params.b) - softplus(felt).sum(axis=1)
 
 
-def _grad_params(v: Array, p: Array, weights: Array) -> Params:
-    weighted = weights[:, None] * v
-    return Params(-weighted.T @ p, -weighted.sum(axis=0), -weights @ p)
+def grad_params(v: Array, p: Array, weights: Array) -> Params:
+    """Return d/dparams of sum_n weights_n F(v_n), where p = p(h|v) is known; it trusts its caller."""
+    weights = -weights
+    weighted = weights[:, None] * p
+    return Params(v.T @ weighted, weights @ v, weighted.sum(axis=0))
 
 
 def checked(params: Params, v: Array, *, analytic: bool = True) -> tuple[Params, Array]:
     """Return both as the functions above want them, or raise an error that names the argument."""
     params = checked_params(params, analytic=analytic)
     return params, _unit_interval("v", v, ("N", len(params.b)), analytic=analytic)
+
+
+def checked_bits(params: Params, v: Array) -> tuple[Params, Array]:
+    """Return both, or raise an error that names the argument: of v, if it has gray units."""
+    params, v = checked(params, v, analytic=False)
+    if not ((v == 0) | (v == 1)).all():
+        raise ValueError("v: expected bits, 0 or 1, got numbers in between")
+    return params, v
 
 
 def checked_params(params: Params, *, analytic: bool = False) -> Params:

@@ -7,7 +7,8 @@ r"""Training a Boltzmann machine: lower F on data, raise it on what the machine 
                 probability min(1, exp((t_a - t_b) (E_a - E_b)))                                                   (2)
 
 Data are divided by the number of data and chains by the number of chains: a short last batch changes nothing. The means
-over h are exact on both sides, p(h|v), but v^ are bits: with means in their place it is the gradient of nothing.
+over h are exact on both sides, p(h|v), but v^ are bits: with means in their place it is the gradient of nothing. What
+is kept of a chain is its h: the next step begins there, and p(h|v^) serves the gradient and the draw of that h.
 
 Derivation
 ----------
@@ -19,19 +20,18 @@ Derivation
 Source: Hinton 2002; Tieleman 2008; Desjardins et al. 2010, tempering; Melchior, Fischer & Wiskott 2016, centred.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.numerics import sigmoid, softplus
+from ebm_np.foundations.numerics import sigmoid
 from ebm_np.foundations.optimizers import Optimizer, gradient_descent
-from ebm_np.foundations.parameters import in_one_precision, tree_map
+from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import minimize
-from ebm_np.physics.boltzmann import Params, checked, hidden, sample
+from ebm_np.physics.boltzmann import Params, checked, free_energy_of, grad_params, hidden, sample
 
 METHODS = ("cd", "pcd", "tempering")
 
@@ -80,19 +80,19 @@ def fit(
     n_chains = validation.count("n_chains", n_chains)
     t = np.linspace(0, 1, validation.count("n_temperatures", n_temperatures) + 1, dtype=v.dtype)[1:]
     t = t if method == "tempering" else t[-1:]
-    chains = sample(np.broadcast_to(mu, (len(t), n_chains, len(mu))), rng)
-    dreams = _dreaming(None if method == "cd" else chains, t, n_steps, rng)
+    h = sample(sigmoid(t[:, None, None] * _fields(params, sample(np.tile(mu, (len(t), n_chains, 1)), rng))), rng)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
-        nonlocal lam
+        nonlocal h, lam
         data = v[batch]
-        dreamt = dreams(params, data)
-        (loss, positive), (less, negative) = (_mean_free_energy(params, some) for some in (data, dreamt))
-        grads = tree_map(lambda a, b: a - b, positive, negative)
+        felt = _fields(params, data)
+        start = sample(sigmoid(felt), rng)[None] if method == "cd" else h
+        chains, felt_there, h = _steps(params, start, t, n_steps, rng)
+        loss, grads, positive = _contrast(params, (data, chains[-1]), (felt, felt_there[-1]))
         if centred:
-            lam = lam + 0.01 * (-positive.c - lam)
+            lam = lam + 0.01 * (positive - lam)
             grads = _centred(grads, mu, lam)
-        return loss - less, grads._replace(W=grads.W + decay * params.W) if decay else grads
+        return loss, grads._replace(W=grads.W + decay * params.W) if decay else grads
 
     optimizer = gradient_descent(0.01) if optimizer is None else optimizer
     return minimize(
@@ -100,27 +100,18 @@ def fit(
     )
 
 
-def _dreaming(
-    chains: Array | None, t: Array, n_steps: int, rng: np.random.Generator
-) -> Callable[[Params, Array], Array]:
-    """Return (params, batch) -> v^: from the batch if there are no chains, else from where they were left last."""
-
-    def dreams(params: Params, batch: Array) -> Array:
-        nonlocal chains
-        ends = _steps(params, batch[None] if chains is None else chains, t, n_steps, rng)
-        chains = None if chains is None else ends
-        return ends[-1]
-
-    return dreams
+def _fields(params: Params, v: Array) -> Array:
+    """Return c + v W, what the hidden units feel: (..., d) -> (..., k)."""
+    return params.c + v @ params.W
 
 
-def _mean_free_energy(params: Params, v: Array) -> tuple[float, Params]:
-    """Return the mean of F over rows, and its gradient."""
-    a = params.c + v @ params.W
+def _contrast(params: Params, v: tuple[Array, Array], felt: tuple[Array, Array]) -> tuple[float, Params, Array]:
+    """Return the loss (1), its gradient and <p(h|v)>_data, from data, dreams and what hidden units feel there."""
+    n_data, n_dreams = map(len, v)
+    weights = np.repeat(np.array([1 / n_data, -1 / n_dreams], v[0].dtype), (n_data, n_dreams))
+    both, a = np.concatenate(v), np.concatenate(felt)
     p = sigmoid(a)
-    share = v.dtype.type(1 / len(v))
-    value = -(v @ params.b) - softplus(a).sum(axis=1)
-    return value.mean(dtype=np.float64), Params(-(v.T @ p) * share, -v.mean(axis=0), -p.mean(axis=0))
+    return float(weights @ free_energy_of(params, both, a)), grad_params(both, p, weights), p[:n_data].mean(axis=0)
 
 
 def _centred(grads: Params, mu: Array, lam: Array) -> Params:
@@ -129,24 +120,27 @@ def _centred(grads: Params, mu: Array, lam: Array) -> Params:
     return Params(W, grads.b - W @ lam, grads.c - mu @ W)
 
 
-def _steps(params: Params, v: Array, t: Array, n_steps: int, rng: np.random.Generator) -> Array:
-    """Return chains, (T, M, d), after n_steps at their inverse temperatures (T,), with changes of place between."""
-    W, b, c = params
+def _steps(params: Params, h: Array, t: Array, n_steps: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Return v, c + v W and h of chains, (T, M, ...), after n_steps from h at their inverse temperatures t (T,)."""
     scale = t[:, None, None]
     for _ in range(n_steps):
-        h = sample(sigmoid(scale * (c + v @ W)), rng)
-        v = sample(sigmoid(scale * (b + h @ W.T)), rng)
+        v = sample(sigmoid(scale * (params.b + h @ params.W.T)), rng)
+        felt = _fields(params, v)
+        h = sample(sigmoid(scale * felt), rng)
         if len(t) > 1:
-            energy = -(v @ b) - h @ c - (v @ W * h).sum(axis=2)
-            _change_places(v, energy, t, rng)
-    return v
+            places = _changed_places(-(v @ params.b) - (felt * h).sum(axis=2), t, rng)[:, :, None]
+            v, felt, h = (np.take_along_axis(part, places, axis=0) for part in (v, felt, h))
+    return v, felt, h
 
 
-def _change_places(v: Array, energy: Array, t: Array, rng: np.random.Generator) -> None:
-    """Let neighbours change places, equation (2), from hot to cold; writes to v (T, M, d) and energy (T, M)."""
+def _changed_places(energy: Array, t: Array, rng: np.random.Generator) -> Array:
+    """Return which chain each temperature has once neighbours changed places, from hot to cold: (T, M) -> (T, M).
+
+    They do so with the probability (2), which does not ask for h and v themselves: energies will do.
+    """
+    places = np.tile(np.arange(len(t))[:, None], energy.shape[1])
     for low in range(len(t) - 1):
-        pair = np.array([low, low + 1])
-        gain = (t[low] - t[low + 1]) * (energy[low] - energy[low + 1])
-        go = np.flatnonzero(np.log(1 - rng.random(energy.shape[1])) < gain)
-        for part in (v, energy):
-            part[np.ix_(pair, go)] = part[np.ix_(pair[::-1], go)]
+        here, there = np.take_along_axis(energy, places[low : low + 2], axis=0)
+        go = np.log(1 - rng.random(len(here))) < (t[low] - t[low + 1]) * (here - there)
+        places[low : low + 2, go] = places[[low + 1, low]][:, go]
+    return places

@@ -37,7 +37,7 @@ from ebm_np.foundations.parameters import tree_map, zeros_like
 from ebm_np.physics.boltzmann import (
     Params,
     biases,
-    checked,
+    checked_bits,
     checked_params,
     free_energy,
     free_energy_grad_params,
@@ -98,20 +98,21 @@ def anneal(
 def anneal_back(
     params: Params, v: Array, rng: np.random.Generator, mean: Array | None = None, *, n_steps: int = 1_000
 ) -> Estimate:
-    """Return log Z by the way back from draws of the machine, (N, d), equation (5): in the mean an upper bound."""
+    """Return log Z by the way back from draws of the machine, bits (N, d), equation (5): in the mean an upper bound."""
     params, a, t = _checked_way(params, rng, mean, n_steps)
-    _, v = checked(params, v, analytic=False)
+    _, v = checked_bits(params, v)
     return _estimate(_log_z_0(params, a), _way(params, a, v, t[::-1], rng), -1)
 
 
 def _way(params: Params, a: Array, v: Array, t: Array, rng: np.random.Generator) -> Array:
     """Return log w of each run, equation (3), along these t."""
-    log_w = np.zeros(len(v))
-    for before, now in pairwise(t):
-        fields = params.c + v @ params.W
+    log_w, fields = np.zeros(len(v)), params.c + v @ params.W
+    for step, (before, now) in enumerate(pairwise(t.tolist())):
+        if step > 0:
+            h = sample(sigmoid(before * fields), rng)
+            v = sample(sigmoid((1 - before) * a + before * (params.b + h @ params.W.T)), rng)
+            fields = params.c + v @ params.W
         log_w += _tempered(params, a, v, fields, before) - _tempered(params, a, v, fields, now)
-        h = sample(sigmoid(now * fields), rng)
-        v = sample(sigmoid((1 - now) * a + now * (params.b + h @ params.W.T)), rng)
     return log_w
 
 

@@ -23,9 +23,11 @@ from ebm_np.physics.boltzmann import (
     gibbs,
     hidden,
     init,
+    log_pseudo_likelihood,
     sample,
     visible,
 )
+from ebm_np.physics.partition import log_likelihood
 
 
 @st.composite
@@ -251,6 +253,41 @@ def test_many_bits_are_nearly_a_gaussian_unit_so_this_machine_has_hopfields_ener
     assert (free <= least + error + 1e-8).all()
 
 
+# pseudo-likelihood
+
+
+@given(machines())
+def test_the_pseudo_likelihood_is_the_sum_of_what_each_unit_is_given_all_others(machine):
+    params, _, _ = machine
+    v = states(len(params.b))
+    p = np.exp(-free_energy(params, v) + free_energy(params, v).min())
+    total = np.zeros(len(v))
+    for i in range(v.shape[1]):
+        rest = np.delete(v, i, axis=1)
+        total += [np.log(p[n] / p[(rest == rest[n]).all(axis=1)].sum()) for n in range(len(v))]
+    np.testing.assert_allclose(log_pseudo_likelihood(params, v), total, rtol=1e-9, atol=1e-9)
+
+
+@given(generators(), st.integers(1, 6), st.integers(1, 4))
+def test_of_units_that_know_nothing_of_one_another_it_is_the_log_likelihood(rng, d, k):
+    params = draw_machine(rng, d, k, 3.0)._replace(W=np.zeros((d, k)))
+    v = states(d)
+    np.testing.assert_allclose(log_pseudo_likelihood(params, v), log_likelihood(params, v), rtol=1e-12, atol=1e-12)
+
+
+def test_it_trusts_a_machine_that_has_all_modes_in_wrong_proportion():
+    # all on or all off: nearly sure of each bit given the others, whatever the odds between the two
+    def machine(odds):
+        return Params(np.full((4, 1), 20.0), np.full(4, -10.0) + odds / 4, np.full(1, -40.0))
+
+    v = states(4)[[0, -1]]
+    even, odd = (log_likelihood(machine(odds), v) for odds in (0, 4))
+    assert even == pytest.approx([np.log(0.5)] * 2, abs=1e-3)
+    assert odd.min() < -4
+    for odds in (0, 4):
+        np.testing.assert_allclose(log_pseudo_likelihood(machine(odds), v), 0, atol=0.01)
+
+
 # manners
 
 
@@ -292,6 +329,7 @@ def test_single_precision_stays_and_nobody_elses_array_is_written_to(dtype, rng)
     clamped = read_only(np.arange(4) < 2)
     found = [*params, energy(params, v, h), free_energy(params, v), free_energy_grad_v(params, v), hidden(params, v)]
     found += [*free_energy_grad_params(params, v), visible(params, h), gibbs(params, v, rng, 2)]
+    found += [log_pseudo_likelihood(params, read_only(v.round()))]
     found += [gibbs(params, v, rng, 2, clamped), *free_energy_grad_params(params, v, read_only(np.ones(5, dtype)))]
     assert [a.dtype for a in found] == [dtype] * len(found)
 
@@ -370,6 +408,11 @@ def test_visible_units_that_are_none_are_refused_by_name(bad, rng):
     for door in (*doors, lambda p, v: gibbs(p, v, rng)):
         with pytest.raises((ValueError, TypeError), match=r"^v: expected"):
             door(P4, bad)
+
+
+def test_the_pseudo_likelihood_is_of_bits():
+    with pytest.raises(ValueError, match=r"^v: expected bits"):
+        log_pseudo_likelihood(P4, V4 / 2)
 
 
 @pytest.mark.parametrize("bad", [2 * H3, -H3, H3 * np.nan, H3[:1], H3[0], V4, None, "h"])

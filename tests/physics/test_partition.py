@@ -367,6 +367,11 @@ def test_visible_units_that_are_none_are_refused_by_name(bad, rng):
             door(P4, bad)
 
 
+def test_the_way_back_starts_from_bits(rng):
+    with pytest.raises(ValueError, match=r"^v: expected bits"):
+        anneal_back(P4, V4 / 2, rng)
+
+
 @pytest.mark.parametrize(
     ("name", "bad"),
     [
