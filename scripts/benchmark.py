@@ -1,6 +1,6 @@
 """Time the library against what a reader would otherwise use, in one run, pair by pair.
 
-    python scripts/benchmark.py                     all comparisons, as a table
+    python scripts/benchmark.py                     all comparisons, as a table; and as figures/benchmark.json and .png
     python scripts/benchmark.py inference           one of them
     python scripts/benchmark.py sparse --only SPAMS the lines whose task or peer has this in it
     python scripts/benchmark.py --json              the same as JSON, for a machine
@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ import numpy as np
 from scipy import optimize
 
 from ebm_np.latent import ellipse
-from scripts import convolutional_peers, grids, machines, memories, networks, peers
+from scripts import benchmark_chart, convolutional_peers, grids, machines, memories, networks, peers, pipeline
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
@@ -244,15 +245,32 @@ def main(arguments: list[str] | None = None) -> None:
     if os.environ.get(THREADS[0]) != str(options.threads):  # BLAS reads it once, when NumPy is imported: start anew
         os.environ.update(dict.fromkeys(THREADS, str(options.threads)))
         os.execv(sys.executable, [sys.executable, *sys.argv])
-    rows = []
-    for name in options.names or COMPARISONS:
+    rows = list(_measured(options.names or list(COMPARISONS), options.only, options.pairs))
+    record = {"machine": _machine(), "rows": [row._asdict() for row in rows]}
+    text = json.dumps(record, indent=1)
+    print(text if options.json else table(rows))
+    if not options.names and not options.only:
+        pipeline.write(pipeline.FIGURES / "benchmark.json", f"{text}\n".encode())
+        pipeline.write(pipeline.FIGURES / "benchmark.png", benchmark_chart.picture(record))
+
+
+def _measured(names: list[str], only: str, pairs: int) -> Iterator[Row]:
+    """Yield the row of each case, saying on the way what is done and what cannot be."""
+    for name in names:
         for case in COMPARISONS[name]():
-            if options.only in f"{case.task} {case.peer}":
+            if only in f"{case.task} {case.peer}":
                 try:
-                    rows.append(measure(name, case, options.pairs))
+                    row = measure(name, case, pairs)
                 except ImportError as missing:
                     print(f"skipped: {case.task}, against {case.peer}: {missing}", file=sys.stderr)
-    print(json.dumps([row._asdict() for row in rows], indent=1) if options.json else table(rows))
+                else:
+                    print(f"{name}: {case.task}, against {case.peer}: {_fraction(row.ratio)}", file=sys.stderr)
+                    yield row
+
+
+def _machine() -> str:
+    """Return what the ratios were measured on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, NumPy {np.__version__}, Python {platform.python_version()}"
 
 
 def _fraction(ratio: float) -> str:

@@ -17,7 +17,8 @@ Derivation
    Z / Z_0, whatever the number of steps. The log of a mean of M is too small in the mean (Jensen): (4) is a lower bound
    in the mean, and near log Z once log w varies little.
 3. The same from t = 1 down, from exact draws of the machine: the mean of w~ is Z_0 / Z, and (5) an upper bound in the
-   mean. Draws of a long chain are nearly exact. So (4) and (5) bracket log Z, and show when neither is right.
+   mean. So (4) and (5) bracket log Z, and show when neither is right. Draws of a long chain serve if it has been
+   everywhere: one that never left the modes where it began makes (5) too small by the log of their part of all.
 4. The error of (4) is that of the mean: std(w) / (sqrt(M) mean(w)), a part of w and so a difference of logs. It knows
    nothing of states that no run has met.
 
@@ -41,6 +42,7 @@ from ebm_np.physics.boltzmann import (
     checked_params,
     free_energy,
     free_energy_grad_params,
+    hidden,
     sample,
 )
 
@@ -76,6 +78,25 @@ def log_partition_grad(params: Params) -> Params:
         p = np.exp(-free_energy(params, v) - log_z)
         grads = tree_map(np.add, grads, free_energy_grad_params(params, v, -p))
     return _exchanged(grads) if swapped else grads
+
+
+def exact_samples(params: Params, n: int, rng: np.random.Generator) -> Array:
+    """Return n draws of the machine without any chain, (n, d): the smaller layer by its probabilities, then the other.
+
+    A draw is the state in which the sum of all probabilities so far passes a uniform number.
+    """
+    validation.generator("rng", rng)
+    u = np.sort(rng.random(validation.count("n", n)))
+    (params, swapped), log_z = _smaller_visible(params), log_partition(params)
+    drawn, total = [], 0.0
+    for v in _states(params):
+        sums = total + np.cumsum(np.exp(-free_energy(params, v) - log_z, dtype=np.float64))
+        inside = u[(u >= total) & (u < sums[-1])]
+        drawn.append(v[np.searchsorted(sums, inside, side="right")])
+        total = sums[-1]
+    drawn.append(np.repeat(v[-1:], (u >= total).sum(), axis=0))  # rounding may leave the sum a little below 1
+    found = rng.permutation(np.concatenate(drawn))
+    return sample(hidden(params, found), rng) if swapped else found
 
 
 def anneal(

@@ -3,7 +3,7 @@ import pytest
 from guards import read_only
 from hypothesis import given
 from hypothesis import strategies as st
-from physics.machines import draw_machine, slack, states
+from physics.machines import assert_drawn_from, draw_machine, slack, states
 from strategies import generators
 
 from ebm_np.foundations.gradient_check import complex_step_gradient, gradient_check
@@ -14,6 +14,7 @@ from ebm_np.physics.partition import (
     Estimate,
     anneal,
     anneal_back,
+    exact_samples,
     log_likelihood,
     log_partition,
     log_partition_grad,
@@ -110,6 +111,29 @@ def test_how_many_states_are_summed_at_once_changes_nothing(block, machine):
         assert log_partition(params) == pytest.approx(log_z, rel=1e-13, abs=slack(params))
         for found, expected in zip(log_partition_grad(params), grads, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-11, atol=slack(params))
+
+
+@pytest.mark.parametrize("block", [1, 3, 1 << 14])
+@pytest.mark.parametrize(("d", "k"), [(1, 1), (3, 4), (4, 2)])
+@pytest.mark.parametrize("scale", [0.1, 2.0])
+def test_exact_samples_are_met_as_often_as_their_probability_says(block, d, k, scale, rng, monkeypatch):
+    monkeypatch.setattr(partition, "BLOCK", block)
+    params = draw_machine(rng, d, k, scale)
+    assert_drawn_from(distribution(params), exact_samples(params, 20_000, rng))
+
+
+@given(machines(), st.integers(1, 50))
+def test_exact_samples_are_as_many_as_asked_for_and_bits_whatever_the_machine(machine, n):
+    params, rng = machine
+    v = exact_samples(params, n, rng)
+    assert v.shape == (n, len(params.b))
+    assert set(np.unique(v)) <= {0.0, 1.0}
+
+
+def test_exact_samples_know_nothing_of_their_neighbours(rng):
+    params = draw_machine(rng, 1, 2)
+    v = exact_samples(params, 40_000, rng)[:, 0]
+    assert abs(np.corrcoef(v[:-1], v[1:])[0, 1]) < 5 / np.sqrt(40_000)
 
 
 @given(machines(largest=4, scales=(0.01, 1.0, 5.0)))
@@ -321,6 +345,7 @@ def test_single_precision_stays_and_nobody_elses_array_is_written_to(dtype, rng)
         assert [part.dtype for part in log_partition_grad(params)] == [dtype] * 3
         assert log_likelihood(params, v).dtype == dtype
         assert log_partition(params) == pytest.approx(brute(tree_map(np.float64, params)), rel=1e-5)
+        assert exact_samples(params, 7, rng).dtype == dtype
         for found in (anneal(params, rng, mean, n_runs=9, n_steps=5), anneal_back(params, v, rng, mean, n_steps=5)):
             assert [type(number) for number in found] == [float, float]
 
@@ -355,9 +380,16 @@ NO_MACHINES = {
 @pytest.mark.parametrize(("name", "bad"), NO_MACHINES.values(), ids=NO_MACHINES)
 def test_machines_that_are_none_are_refused_by_name(name, bad, rng):
     doors = (log_partition, log_partition_grad, lambda p: log_likelihood(p, V4))
-    for door in (*doors, lambda p: anneal(p, rng), lambda p: anneal_back(p, V4, rng)):
+    doors += (lambda p: anneal(p, rng), lambda p: anneal_back(p, V4, rng), lambda p: exact_samples(p, 3, rng))
+    for door in doors:
         with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
             door(bad)
+
+
+@pytest.mark.parametrize(("name", "bad"), [("n", {"n": 0}), ("n", {"n": 2.0}), ("n", {"n": None}), ("rng", {"rng": 0})])
+def test_bad_arguments_of_exact_samples_are_refused_by_name(name, bad, rng):
+    with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
+        exact_samples(**({"params": P4, "n": 3, "rng": rng} | bad))
 
 
 @pytest.mark.parametrize("bad", [2 * V4, -V4, V4 * np.nan, V4[0], V4[:, :3], np.zeros((0, 4)), None, "v", [["1"] * 4]])

@@ -1,0 +1,60 @@
+import io
+import json
+
+import matplotlib.image
+import pytest
+
+from scripts import benchmark, pipeline
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the record goes; two comparisons that take no time, one of them with a peer that is not there."""
+
+    def missing():
+        raise ImportError("No module named 'peer'")
+
+    def one():
+        yield benchmark.Case("a sum", "a longer sum", lambda: sum(range(100)), lambda: sum(range(1_000)))
+        yield benchmark.Case("a sum", "a stranger", lambda: sum(range(100)), missing)
+
+    def other():
+        yield benchmark.Case("nothing", "nothing", lambda: None, lambda: None)
+
+    monkeypatch.setattr(pipeline, "FIGURES", tmp_path)
+    monkeypatch.setattr(benchmark, "COMPARISONS", {"one": one, "other": other})
+    for name in benchmark.THREADS:
+        monkeypatch.setenv(name, "1")
+    return tmp_path
+
+
+def test_all_comparisons_are_a_table_a_record_and_a_picture(folder, capsys):
+    benchmark.main(["--pairs", "1"])
+    printed, told = capsys.readouterr()
+    assert printed.splitlines()[0].split()[:3] == ["comparison", "task", "peer"]
+    assert len(printed.splitlines()) == 3
+    assert "skipped: a sum, against a stranger: No module named 'peer'" in told
+    record = json.loads((folder / "benchmark.json").read_text())
+    assert [(row["comparison"], row["peer"]) for row in record["rows"]] == [
+        ("one", "a longer sum"),
+        ("other", "nothing"),
+    ]
+    for row in record["rows"]:
+        assert row["lowest"] <= row["ratio"] <= row["highest"]
+        assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"], rel=0.5)
+    assert matplotlib.image.imread(io.BytesIO((folder / "benchmark.png").read_bytes())).ndim == 3
+    assert sorted(path.name for path in folder.iterdir()) == ["benchmark.json", "benchmark.png"]
+
+
+@pytest.mark.parametrize("arguments", [["one"], ["--only", "longer"]])
+def test_a_part_of_them_writes_nothing(arguments, folder, capsys):
+    benchmark.main([*arguments, "--pairs", "1", "--json"])
+    assert [row["peer"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["a longer sum"]
+    assert not list(folder.iterdir())
+
+
+def test_an_unknown_comparison_is_refused_in_words(folder, capsys):
+    with pytest.raises(SystemExit) as exit:
+        benchmark.main(["one", "third"])
+    assert exit.value.code == 2
+    assert "unknown comparison third; known: one, other" in capsys.readouterr().err
