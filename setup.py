@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8", "pillow>=10"]
-TEST = [*FIGURES, "pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11"]
+TEST = [*FIGURES, "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11"]
 BENCH = [*FIGURES, "scikit-learn>=1.4", "spams-bin>=2.6", "sporco>=0.2", "torch>=2.2", "hopfieldnetwork>=1.0"]
 
 setup(

@@ -2,6 +2,9 @@
 
 import os
 
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(name, "1")  # before NumPy is imported: tests run on all cores at once
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings

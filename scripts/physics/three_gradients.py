@@ -119,15 +119,13 @@ def draw(data: dict[str, Any]) -> Figure:
     """Draw likelihoods while training, and angles against k."""
     figure, (left, right) = style.new(11, 4.4, data["source"], ncols=2, width_ratios=(1.25, 1))
     for k, (name, (_, colour)) in enumerate(METHODS.items()):
-        some = data["values"][:, k]
+        some = data["best"] - data["values"][:, k]
         dashes = "--" if name == "exact" else "-"
         left.plot(data["epochs"], some.mean(axis=0), dashes, color=colour, label=name, zorder=3 if k == 0 else 2)
         left.fill_between(data["epochs"], some.min(axis=0), some.max(axis=0), color=colour, alpha=0.2, linewidth=0)
-    left.axhline(data["best"], color=style.GREY, linewidth=0.8, linestyle=":")
-    left.text(data["epochs"][-1], data["best"] + 0.03, "best possible of any model", ha="right", color="#555555")
-    left.set(xlabel="update", ylabel="mean log-likelihood (nats)", ylim=(-7, -2.3))
-    left.set_title("bars and stripes, 3 x 3, exact", loc="left")
-    left.legend(loc="lower right")
+    left.set(xlabel="update", ylabel="nats below the best possible", yscale="log", ylim=(0.05, 5))
+    left.set_title("mean log-likelihood of bars and stripes, 3 x 3, exact", loc="left")
+    left.legend(loc="lower left")
     shades = np.linspace(0.15, 0.85, len(data["stages"]))
     for shade, stage, angles in zip(shades, data["stages"], data["angles"], strict=True):
         colour = mpl.colormaps["cividis_r"](shade)
