@@ -65,13 +65,17 @@ class Model(NamedTuple):
 
 
 def encode(params: Network, y: Array, model: Model) -> Array:
-    """Return h = Enc(y): (N, d) -> (N, k)."""
+    """Return h = Enc(y): (N, d) -> (N, k). It, `decode` and `reconstruct` raise errors that name an argument."""
+    params, y, model = _checked(params, y, model)
     return mlp(params.encoder, y, model.f, last=model.f)
 
 
 def decode(params: Network, h: Array, model: Model) -> Array:
     """Return y~ = Dec(h): (N, k) -> (N, d)."""
-    return mlp(untied(params).decoder, h, model.f, last=model.g)
+    params, model = checked(params), _checked_model(model)
+    encoder, decoder = untied(params)
+    h = validation.squarable("h", h, ("N", len(encoder[-1].b)))
+    return mlp(decoder, h, model.f, last=model.g)
 
 
 def reconstruct(params: Network, y: Array, model: Model) -> Array:
@@ -146,6 +150,8 @@ def fit(
     """
     params, y, model = _checked(params, y, model)
     validation.generator("rng", rng)
+    if corrupt is not None:
+        validation.function("corrupt", corrupt)
     params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Network, batch: Array) -> tuple[float, Network]:
@@ -245,19 +251,21 @@ def _grad_params(params: Network, y: Array, passed: _Passed, model: Model, weigh
 def _checked(params: Network, y: Array, model: Model) -> tuple[Network, Array, Model]:
     params = checked(params)
     y = validation.squarable("y", y, ("N", params.encoder[0].W.shape[1]))
+    model = _checked_model(model)
+    with np.errstate(over="ignore"):
+        validation.squarable("model.lam", np.asarray(model.lam).astype(y.dtype), ())
+    if model.cost == "binary_cross_entropy" and (y.min() < 0 or y.max() > 1):
+        raise ValueError(f"y: expected numbers in [0, 1] for binary cross-entropy, got {y.min():.3g} to {y.max():.3g}")
+    return params, y, model
+
+
+def _checked_model(model: Model) -> Model:
     if not isinstance(model, Model):
         raise TypeError(f"model: expected an autoencoder.Model, got {type(model).__name__}")
     validation.choice("model.f", model.f, ACTIVATIONS)
     validation.choice("model.g", model.g, ACTIVATIONS)
     validation.choice("model.cost", model.cost, COSTS)
     validation.choice("model.regularizer", model.regularizer, REGULARIZERS)
-    model = model._replace(lam=validation.non_negative("model.lam", model.lam))  # a float lets float32 stay
-    with np.errstate(over="ignore"):
-        validation.squarable("model.lam", np.asarray(model.lam).astype(y.dtype), ())
     if model.cost == "binary_cross_entropy":
         validation.choice("model.g, with binary cross-entropy", model.g, ("sigmoid",))
-        if y.min() < 0 or y.max() > 1:
-            raise ValueError(
-                f"y: expected numbers in [0, 1] for binary cross-entropy, got {y.min():.3g} to {y.max():.3g}"
-            )
-    return params, y, model
+    return model._replace(lam=validation.non_negative("model.lam", model.lam))  # a float lets float32 stay

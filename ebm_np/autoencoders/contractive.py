@@ -43,8 +43,9 @@ from typing import Any
 import numpy as np
 
 from ebm_np.autoencoders import network
+from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.layers import ACTIVATIONS, Layers, mlp_forward
+from ebm_np.foundations.layers import ACTIVATIONS, Layers, checked_layers, mlp_forward
 
 
 def init(
@@ -56,6 +57,9 @@ def init(
 
 def jacobian(encoder: Layers, y: Array, f: str) -> Array:
     """Return dh/dy for each sample: (N, d) -> (N, k, d)."""
+    encoder = checked_layers("encoder", encoder)
+    y = validation.squarable("y", y, ("N", encoder[0].W.shape[1]))
+    validation.choice("f", f, ACTIVATIONS)
     slopes = _slopes(mlp_forward(encoder, y, f, last=f), f)
     return slopes[-1][:, :, None] * _chain(encoder, slopes)[0]
 

@@ -91,7 +91,7 @@ def fit(
 
 def vector_field(params: Network, y: Array, model: Model) -> Array:
     """Return r(y) - y, equation (4): (N, d) -> (N, d)."""
-    return autoencoder.reconstruct(params, y, model) - y
+    return autoencoder.reconstruct(params, y, model) - np.asarray(y)
 
 
 def posterior_mean(y_hat: Array, samples: Array, sigma: float) -> Array:

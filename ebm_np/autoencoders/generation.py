@@ -21,7 +21,7 @@ Source: notes 08-2 and 08-3, "Variational autoencoder"; (4): Burda, Grosse & Sal
 
 import numpy as np
 
-from ebm_np.autoencoders.variational import Model, Params, checked, cost, decode, encode, sample
+from ebm_np.autoencoders.variational import Model, Params, checked, checked_params, cost, decode, encode, sample
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 
@@ -33,15 +33,15 @@ def reconstruct(params: Params, y: Array, model: Model) -> Array:
 
 def generate(params: Params, rng: np.random.Generator, n: int, model: Model) -> Array:
     """Return n new observations, equation (2): (n, d)."""
-    W = params.decoder[0].W
+    W = checked_params(params).decoder[0].W
     shape = validation.count("n", n), W.shape[1]
     return decode(params, validation.generator("rng", rng).standard_normal(shape, W.dtype), model)
 
 
 def interpolate(params: Params, start: Array, end: Array, n: int, model: Model) -> Array:
     """Return n observations on the way from one to another, (d,) and (d,), equation (3): (n, d)."""
-    d = (params.encoder[0].W.shape[1],)
-    ends = np.stack([validation.array("start", start, d), validation.array("end", end, d)])
+    d = (checked_params(params).encoder[0].W.shape[1],)
+    ends = np.stack([validation.squarable("start", start, d), validation.squarable("end", end, d)])
     mu, _ = encode(params, ends, model)
     t = np.linspace(0, 1, validation.count("n", n), dtype=mu.dtype)[:, None]
     return decode(params, (1 - t) * mu[0] + t * mu[1], model)

@@ -20,7 +20,7 @@ import numpy as np
 
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.layers import ACTIVATIONS, Affine, Layers, init_mlp
+from ebm_np.foundations.layers import ACTIVATIONS, Affine, Layers, checked_layers, init_mlp
 
 
 class Params(NamedTuple):
@@ -88,34 +88,20 @@ def gathered(network: Network, grad: Params) -> Network:
     return Tied(tuple(Affine(w.W + v.W.T, w.b) for w, v in pairs), tuple(layer.b for layer in grad.decoder))
 
 
-def checked(network: Network) -> Network:
+def checked(params: Network) -> Network:
     """Return the network if its arrays are finite and each fits to the next; else raise an error that names one."""
-    if not isinstance(network, Params | Tied):
-        raise TypeError(f"params: expected Params or Tied, got {type(network).__name__}")
-    encoder = checked_layers("params.encoder", network.encoder)
+    if not isinstance(params, Params | Tied):
+        raise TypeError(f"params: expected Params or Tied, got {type(params).__name__}")
+    encoder = checked_layers("params.encoder", params.encoder)
     d, k = encoder[0].W.shape[1], len(encoder[-1].W)
-    if isinstance(network, Params):
-        return Params(encoder, checked_layers("params.decoder", network.decoder, k, d))
+    if isinstance(params, Params):
+        return Params(encoder, checked_layers("params.decoder", params.decoder, k, d))
     widths = [layer.W.shape[1] for layer in reversed(encoder)]
-    if not isinstance(network.offsets, tuple) or len(network.offsets) != len(widths):
-        got = f"{len(network.offsets)}" if isinstance(network.offsets, tuple) else type(network.offsets).__name__
+    if not isinstance(params.offsets, tuple) or len(params.offsets) != len(widths):
+        got = f"{len(params.offsets)}" if isinstance(params.offsets, tuple) else type(params.offsets).__name__
         raise ValueError(f"params.offsets: expected a tuple of {len(widths)}, one for each layer, got {got}")
-    named = enumerate(zip(network.offsets, widths, strict=True))
+    named = enumerate(zip(params.offsets, widths, strict=True))
     return Tied(encoder, tuple(validation.squarable(f"params.offsets[{i}]", c, (width,)) for i, (c, width) in named))
-
-
-def checked_layers(name: str, layers: Layers, first: int | str = "d", last: int | str = "k") -> Layers:
-    """Return the layers, checked, from `first` numbers to `last`."""
-    if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Affine) for layer in layers):
-        got = "an empty one" if layers == () else type(layers).__name__
-        raise TypeError(f"{name}: expected a tuple of Affine layers, got {got}")
-    found: list[Affine] = []
-    for i, (W, b) in enumerate(layers):
-        inputs = len(found[-1].b) if found else first
-        outputs = last if i == len(layers) - 1 else "k"
-        W = validation.squarable(f"{name}[{i}].W", W, (outputs, inputs))
-        found.append(Affine(W, validation.squarable(f"{name}[{i}].b", b, (len(W),))))
-    return tuple(found)
 
 
 def checked_log(name: str, value: Array, shape: tuple[int, ...]) -> Array:

@@ -21,14 +21,12 @@ between, and this is a plain auto-encoder. U is a spring from each centre to 0, 
 v = 1 alone. (The notes: mean "and variance close to zero", but the variance's place is 1; z with "the square root of
 the standard deviation v", but v is the variance; and (4) without brackets, -1 and mu^2 outside of the sum.)
 
-B = 20: log v is a as long as a is a few, and v is between 2e-9 and 5e8 whatever the network says. exp(a) would overflow
-in float32 at a = 89.
+B = 20: log v is a as long as a is a few, and v between 2e-9 and 5e8; in float32 exp(a) would overflow at a = 89.
 
 Derivation
 ----------
 1. log N(z; mu, v) - log N(z; 0, 1) = (1/2) [z^2 - (z - mu)^2 / v - log v], and its mean over z ~ N(mu, v), where
-   E z^2 = mu^2 + v, is (1/2) [mu^2 + v - 1 - log v]: (4). As x - 1 >= log x, it is 0 at mu = 0, v = 1 and positive
-   elsewhere.
+   E z^2 = mu^2 + v, is (1/2) [mu^2 + v - 1 - log v]: (4). As x - 1 >= log x, it is positive but for mu = 0, v = 1.
 2. (2) has mean mu, variance v, and a derivative: dz = dmu + (1/2) eps sqrt(v) dlog v. With g = dC/dz, dF~/dmu = g +
    beta mu,   dF~/dlog v = (1/2) [g eps sqrt(v) + beta (v - 1)],   dlog v/da = 1 - tanh(a / B)^2.
 3. log p(y) = log E_q [p(y | z) p(z) / q(z | y)] >= E_q log [...] = -E_q C - KL (Jensen): the mean of -F~ over eps, with
@@ -45,7 +43,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ebm_np.autoencoders import network
-from ebm_np.foundations import costs, validation
+from ebm_np.foundations import costs, layers, validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.layers import ACTIVATIONS, Affine, Layers, init_mlp, mlp, mlp_backward, mlp_forward, mlp_grad
 from ebm_np.foundations.numerics import sigmoid
@@ -105,6 +103,7 @@ def init(
 
 def encode(params: Params, y: Array, model: Model) -> tuple[Array, Array]:
     """Return centre mu and variance v of each sample's ball, equation (1): (N, d) -> (N, k), (N, k)."""
+    params, y, model = checked(params, y, model)
     mu, log_v = _ball(mlp(params.encoder, y, model.f), model)
     return mu, np.exp(log_v)
 
@@ -116,7 +115,8 @@ def sample(mu: Array, v: Array, eps: Array) -> Array:
 
 def decode(params: Params, z: Array, model: Model) -> Array:
     """Return y~, the mean of p(y | z): (N, k) -> (N, d)."""
-    out = mlp(params.decoder, z, model.f)
+    params, model = checked_params(params), _checked_model(model)
+    out = mlp(params.decoder, validation.squarable("z", z, ("N", params.decoder[0].W.shape[1])), model.f)
     return sigmoid(out) if model.cost == "bernoulli" else out
 
 
@@ -254,11 +254,8 @@ def _backward(params: Params, y: Array, passed: _Passed, model: Model, weights: 
     g = from_cost[0] @ params.decoder[0].W
     in_mu, in_log_v = costs.gaussian_kl_grad(passed.mu, passed.log_v)
     in_mu = g + model.beta * c * in_mu
-    if model.v is None:
-        bend = 1 - np.square(passed.log_v / B)
-        in_a = (0.5 * g * passed.eps * passed.root_v + model.beta * c * in_log_v) * bend
-    else:
-        in_a = np.zeros_like(in_mu)
+    bend = 1 - np.square(passed.log_v / B) if model.v is None else 0.0
+    in_a = (0.5 * g * passed.eps * passed.root_v + model.beta * c * in_log_v) * bend
     from_ball = mlp_backward(params.encoder, passed.encoder, np.concatenate([in_mu, in_a], axis=1), model.f)
     return _Deltas(from_ball, from_cost, in_log_s if model.learn_s else np.zeros_like(in_log_s))
 
@@ -270,16 +267,22 @@ def _grad_params(params: Params, y: Array, passed: _Passed, model: Model, weight
 
 def checked(params: Params, y: Array, model: Model) -> tuple[Params, Array, Model]:
     """Return all three as the functions above want them, or raise an error that names the argument."""
-    if not isinstance(params, Params):
-        raise TypeError(f"params: expected variational.Params, got {type(params).__name__}")
-    encoder = network.checked_layers("params.encoder", params.encoder)
+    params, model = checked_params(params), _checked_model(model)
+    y = validation.squarable("y", y, ("N", params.encoder[0].W.shape[1]))
+    if model.cost == "bernoulli" and (y.min() < 0 or y.max() > 1):
+        raise ValueError(f"y: expected numbers in [0, 1] for the bernoulli cost, got {y.min():.3g} to {y.max():.3g}")
+    return params, y, model
+
+
+def checked_params(params: Params) -> Params:
+    """Return the parameters if their arrays are finite and fit to each other."""
+    validation.instance("params", params, Params)
+    encoder = layers.checked_layers("params.encoder", params.encoder)
     d, both = encoder[0].W.shape[1], len(encoder[-1].W)
     if both % 2:
         raise ValueError(f"params.encoder: expected an even number at the end, mu and a, got {both}")
-    decoder = network.checked_layers("params.decoder", params.decoder, both // 2, d)
-    params = Params(encoder, decoder, network.checked_log("params.log_s", params.log_s, (1,)))
-    y = validation.squarable("y", y, ("N", d))
-    return params, y, _checked_model(model, y)
+    decoder = layers.checked_layers("params.decoder", params.decoder, both // 2, d)
+    return Params(encoder, decoder, network.checked_log("params.log_s", params.log_s, (1,)))
 
 
 def _checked_with_noise(params: Params, y: Array, eps: Array, model: Model) -> tuple[Params, Array, Array, Model]:
@@ -287,13 +290,11 @@ def _checked_with_noise(params: Params, y: Array, eps: Array, model: Model) -> t
     return params, y, validation.squarable("eps", eps, (len(y), params.decoder[0].W.shape[1])), model
 
 
-def _checked_model(model: Model, y: Array) -> Model:
-    if not isinstance(model, Model):
-        raise TypeError(f"model: expected a variational.Model, got {type(model).__name__}")
+def _checked_model(model: Model) -> Model:
+    validation.instance("model", model, Model)
     validation.choice("model.f", model.f, ACTIVATIONS)
-    if validation.choice("model.cost", model.cost, COSTS) == "bernoulli" and (y.min() < 0 or y.max() > 1):
-        raise ValueError(f"y: expected numbers in [0, 1] for the bernoulli cost, got {y.min():.3g} to {y.max():.3g}")
-    if not isinstance(model.learn_s, bool):
-        raise TypeError(f"model.learn_s: expected True or False, got {type(model.learn_s).__name__}")
+    validation.choice("model.cost", model.cost, COSTS)
+    validation.flag("model.learn_s", model.learn_s)
     v = None if model.v is None else validation.positive("model.v", model.v)
-    return model._replace(beta=validation.non_negative("model.beta", model.beta), v=v)
+    beta = validation.squarable("model.beta", validation.non_negative("model.beta", model.beta), ())
+    return model._replace(beta=float(beta), v=v)

@@ -29,8 +29,11 @@ def radii(x: Array, alpha: float = 1.5, beta: float = 2.0) -> Array:
     >>> radii(np.array(0.0)).tolist()
     [2.0, 1.5]
     """
-    x = np.asarray(x)
-    return np.stack([alpha * x + beta * (1 - x), beta * x + alpha * (1 - x)], axis=-1) * np.exp(2 * x)[..., None]
+    x = validation.array("x", x, None)
+    alpha, beta = validation.positive("alpha", alpha), validation.positive("beta", beta)
+    with np.errstate(over="ignore"):  # the error is the one message
+        rho = np.stack([alpha * x + beta * (1 - x), beta * x + alpha * (1 - x)], axis=-1) * np.exp(2 * x)[..., None]
+    return validation.squarable("rho(x)", rho, rho.shape)
 
 
 def sample_ellipse(rng: np.random.Generator, n: int, x: float = 0.0, noise: float = NOISE, dtype: Any = float) -> Array:

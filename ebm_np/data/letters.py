@@ -55,4 +55,6 @@ def letters(text: str, *, scale: int = 1, dtype: DTypeLike = np.float64) -> Arra
         raise TypeError(f"text: expected a str of capital letters, got {type(text).__name__}")
     if not text:
         raise ValueError("text: expected at least one letter, got ''")
+    if not set(text) <= set(ALPHABET):
+        raise ValueError(f"text: expected letters from A to Z, got {text!r}")
     return np.stack([bitmap(letter, scale=scale, dtype=dtype).ravel() for letter in text])

@@ -91,7 +91,7 @@ def fit_whitening(patches: Array, *, regularization: float = 1e-3) -> Whitening:
         if `regularization` is negative, or zero while the covariance is singular, as it is for N <= d, and for patches
         whose DC component has been removed.
     """
-    data = check.array("patches", patches, ("N", "d"))
+    data = check.squarable("patches", patches, ("N", "d"))
     eps = check.non_negative("regularization", regularization)
     mean = data.mean(axis=0, dtype=np.float64)
     centred = data - mean
@@ -105,14 +105,16 @@ def fit_whitening(patches: Array, *, regularization: float = 1e-3) -> Whitening:
 
 def whiten(whitening: Whitening, patches: Array) -> Array:
     """Return W (x - m) for each row x of `patches` (N, d)."""
-    patches = check.array("patches", patches, ("N", len(whitening.mean)))
-    return np.asarray((patches - whitening.mean) @ whitening.matrix)
+    mean, matrix, _ = _checked_whitening(whitening)
+    patches = check.squarable("patches", patches, ("N", len(mean)))
+    return np.asarray((patches - mean) @ matrix)
 
 
 def unwhiten(whitening: Whitening, patches: Array) -> Array:
     """Return m + W^{-1} x' for each row x' of `patches` (N, d): undo `whiten`, whatever the regularization."""
-    patches = check.array("patches", patches, ("N", len(whitening.mean)))
-    return np.asarray(whitening.mean + patches @ whitening.inverse)
+    mean, _, inverse = _checked_whitening(whitening)
+    patches = check.squarable("patches", patches, ("N", len(mean)))
+    return np.asarray(mean + patches @ inverse)
 
 
 def whiten_image(image: Array, *, cutoff: float = 0.4) -> Array:
@@ -125,18 +127,28 @@ def whiten_image(image: Array, *, cutoff: float = 0.4) -> Array:
     cutoff : float
         f0 in cycles per pixel; the highest frequency that pixels can hold along a row is 0.5.
     """
-    image = check.array("image", image, ("H", "W"))
+    image = check.squarable("image", image, ("H", "W"))
     f0 = check.positive("cutoff", cutoff)
     height, width = image.shape
     f = np.sqrt(np.fft.fftfreq(height)[:, None] ** 2 + np.fft.rfftfreq(width)[None, :] ** 2)
-    filtered = np.fft.irfft2(np.fft.rfft2(image) * f * np.exp(-((f / f0) ** 4)), s=image.shape)
+    with np.errstate(over="ignore"):  # exp(-infinity) is 0
+        gain = f * np.exp(-((f / f0) ** 4))
+    filtered = np.fft.irfft2(np.fft.rfft2(image) * gain, s=image.shape)
     return np.asarray(filtered, image.dtype)
+
+
+def _checked_whitening(whitening: Whitening) -> Whitening:
+    mean = check.squarable("whitening.mean", check.instance("whitening", whitening, Whitening).mean, ("d",))
+    square = len(mean), len(mean)
+    matrix = check.squarable("whitening.matrix", whitening.matrix, square)
+    return Whitening(mean, matrix, check.squarable("whitening.inverse", whitening.inverse, square))
 
 
 def _checked(images: Sequence[Array]) -> list[Array]:
     """Return the images as arrays (H, W, channels)."""
-    if isinstance(images, np.ndarray) and images.ndim < 3:
-        raise TypeError(f"images: expected a sequence of images, got one array of shape {images.shape}")
+    if not isinstance(images, Sequence | np.ndarray) or (isinstance(images, np.ndarray) and images.ndim < 3):
+        got = f"one array of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise TypeError(f"images: expected a sequence of images, got {got}")
     if not len(images):
         raise ValueError("images: expected at least one image, got none")
     shape: check.Shape = ("H", "W", "channels") if getattr(images[0], "ndim", 2) == 3 else ("H", "W")

@@ -52,7 +52,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.validation import array, choice, count
+from ebm_np.foundations.validation import choice, count, squarable
 
 BOUNDARIES = ("full", "valid", "circular")
 METHODS = ("auto", "direct", "fft")
@@ -83,8 +83,8 @@ def convolve(z: Array, K: Array, boundary: str, *, method: str = "auto") -> Arra
     TypeError, ValueError
         for an argument of the wrong kind, shape or name, for NaN, and for a map smaller than the kernels if "valid".
     """
-    z = array("z", z, ("N", "M", "h", "w"), analytic=True)
-    K = array("K", K, (z.shape[1], "C", "p", "q"), analytic=True)
+    z = squarable("z", z, ("N", "M", "h", "w"), analytic=True)
+    K = squarable("K", K, (z.shape[1], "C", "p", "q"), analytic=True)
     choice("boundary", boundary, BOUNDARIES)
     pixels, size = z.shape[2:], K.shape[2:]
     _hold("z", pixels, size, boundary == "valid")
@@ -98,8 +98,8 @@ def correlate(y: Array, K: Array, boundary: str, *, method: str = "auto") -> Arr
     Takes images (N, C, H, W) and kernels (M, C, p, q), returns maps (N, M, h, w). For "full" it is the valid
     correlation, so that y must be as large as the kernels; else see `convolve`.
     """
-    y = array("y", y, ("N", "C", "H", "W"), analytic=True)
-    K = array("K", K, ("M", y.shape[1], "p", "q"), analytic=True)
+    y = squarable("y", y, ("N", "C", "H", "W"), analytic=True)
+    K = squarable("K", K, ("M", y.shape[1], "p", "q"), analytic=True)
     choice("boundary", boundary, BOUNDARIES)
     size = K.shape[2:]
     _hold("y", y.shape[2:], size, boundary == "full")
@@ -115,13 +115,13 @@ def kernel_grad(z: Array, g: Array, size: Sequence[int], boundary: str, *, metho
     Takes maps (N, M, h, w), images (N, C, H, W) and the kernels' size (p, q); returns (M, C, p, q), summed over the
     batch; else see `convolve`.
     """
-    z = array("z", z, ("N", "M", "h", "w"), analytic=True)
+    z = squarable("z", z, ("N", "M", "h", "w"), analytic=True)
     choice("boundary", boundary, BOUNDARIES)
     pixels, size = z.shape[2:], _pair("size", size)
     _hold("z", pixels, size, boundary == "valid")
     grow = {"full": 1, "valid": -1, "circular": 0}[boundary]
     height, width = (n + grow * (k - 1) for n, k in zip(pixels, size, strict=True))
-    g = array("g", g, (len(z), "C", height, width), analytic=True)
+    g = squarable("g", g, (len(z), "C", height, width), analytic=True)
     fast, z, g = _plan(method, z, g, (*z.shape[:2], g.shape[1]), pixels, size)
     v = _extend(g, boundary, size)
     return _kernel_grad_fft(z, v) if fast else _kernel_grad(z, v)
@@ -132,7 +132,7 @@ def spectrum(K: Array, shape: Sequence[int]) -> Array:
 
     It is `rfft2` of the kernels (M, C, p, q), padded by zeros or wrapped around: (M, C, h, w // 2 + 1), complex.
     """
-    K = array("K", K, ("M", "C", "p", "q"))
+    K = squarable("K", K, ("M", "C", "p", "q"))
     return fft.rfft2(_fold(K, *_pair("shape", shape)))
 
 
@@ -143,7 +143,7 @@ def lipschitz(K: Array, shape: Sequence[int], boundary: str) -> float:
     beside kernels, by 14: random kernels p x p gave 2 to 5 % too much at h = 6 p, 5 to 10 % at 4 p; at h = p, where
     little but corners is left, 30 to 100 % for full, several times for valid. For E = ||y - K * z||^2, dE/dz has 2 L.
     """
-    K = array("K", K, ("M", "C", "p", "q")).astype(np.float64)
+    K = squarable("K", K, ("M", "C", "p", "q")).astype(np.float64)
     h, w = _pair("shape", shape)
     p, q = K.shape[2:]
     choice("boundary", boundary, BOUNDARIES)

@@ -31,7 +31,7 @@ import numpy as np
 
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.parameters import flatten, leaves, tree_map, unflatten
-from ebm_np.foundations.validation import count, positive
+from ebm_np.foundations.validation import array, count, function, generator, positive
 
 STEP = 1e-30
 """Imaginary step: its square is far below rounding, itself far above underflow."""
@@ -65,18 +65,22 @@ def complex_step(f: Callable[[Any], Any], x: Any, direction: Any) -> Array:
 
     `x` and `direction` are arrays or (nested) NamedTuples of arrays of the same structure.
     """
-    shifted = tree_map(lambda a, d: np.asarray(a) + 1j * STEP * np.asarray(d), x, direction)
-    return np.imag(f(shifted)) / STEP
+    x, direction = _point("x", x), _point("direction", direction, x)
+    shifted = tree_map(lambda a, d: a + 1j * STEP * d, x, direction)
+    return np.imag(function("f", f)(shifted)) / STEP
 
 
 def central_difference(f: Callable[[Any], Any], x: Any, direction: Any, step: float = 6e-6) -> Array:
     """Return (f(x + h d) - f(x - h d)) / 2h; the default h, near eps^(1/3), balances truncation against rounding."""
-    ahead, behind = (tree_map(lambda a, d, s=s: np.asarray(a) + s * np.asarray(d), x, direction) for s in (step, -step))
+    x, direction, step = _point("x", x), _point("direction", direction, x), positive("step", step)
+    function("f", f)
+    ahead, behind = (tree_map(lambda a, d, s=s: a + s * d, x, direction) for s in (step, -step))
     return (np.asarray(f(ahead)) - np.asarray(f(behind))) / (2 * step)
 
 
 def complex_step_gradient(f: Callable[[Any], Any], x: Any) -> Any:
     """Return the whole gradient of a scalar f at x, in the structure of x: one evaluation of f a number in x."""
+    x = _point("x", x)
     return unflatten(np.array([complex_step(f, x, unit) for unit in _units(x)]), x)
 
 
@@ -108,12 +112,11 @@ def gradient_check(
     """
     positive("rtol", rtol)
     count("directions", directions, minimum=0)
-    shapes, expected = ([leaf.shape for leaf in leaves(tree)] for tree in (gradient, x))
-    if shapes != expected:
-        raise ValueError(f"gradient: expected the shapes of x, {expected}, got {shapes}")
-    claimed_vector, point = flatten(gradient), flatten(x)
+    x = _point("x", x)
+    claimed_vector, point = flatten(_point("gradient", gradient, x, finite=False)), flatten(x)
     if directions:
-        draw = (np.random.default_rng(0) if rng is None else rng).normal(size=(directions, point.size))
+        drawn_by = np.random.default_rng(0) if rng is None else generator("rng", rng)
+        draw = drawn_by.normal(size=(directions, point.size))
         along = [unflatten(d, x) for d in draw]
         claimed = draw @ claimed_vector
     else:
@@ -126,6 +129,16 @@ def gradient_check(
         error = float(difference.max() / scale)
     # `error <= rtol` is False for NaN, as it must be
     return GradientCheck(bool(error <= rtol), error, int(np.argmax(difference)), claimed, numeric)
+
+
+def _point(name: str, tree: Any, like: Any = None, *, finite: bool = True) -> Any:
+    """Return a tree of real numbers, of the shapes of `like`, if that is given: complex ones for nested steps."""
+    checked = tree_map(lambda leaf: array(name, leaf, None, finite=finite, analytic=True), tree)
+    if like is not None:
+        shapes, expected = ([leaf.shape for leaf in leaves(part)] for part in (checked, like))
+        if shapes != expected:
+            raise ValueError(f"{name}: expected the shapes of x, {expected}, got {shapes}")
+    return checked
 
 
 def _units(x: Any) -> list[Any]:

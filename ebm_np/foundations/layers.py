@@ -42,6 +42,7 @@ import numpy as np
 
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.numerics import sigmoid, softplus
+from ebm_np.foundations.validation import squarable
 
 
 class Affine(NamedTuple):
@@ -161,6 +162,22 @@ def mlp_taylor(layers: Layers, x: Array, dx: Array, ddx: Array, activation: str)
             dx, ddx = s * dx, curvature(x) * dx**2 + s * ddx
         x, dx, ddx = affine(layer, x), dx @ layer.W.T, ddx @ layer.W.T
     return x, dx, ddx
+
+
+def checked_layers(
+    name: str, layers: Layers, first: int | str = "d", last: int | str = "k", *, analytic: bool = False
+) -> Layers:
+    """Return the layers, from `first` numbers to `last`, if they are finite and each fits to the next."""
+    if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Affine) for layer in layers):
+        got = "an empty one" if layers == () else type(layers).__name__
+        raise TypeError(f"{name}: expected a tuple of Affine layers, got {got}")
+    found: list[Affine] = []
+    for i, (W, b) in enumerate(layers):
+        inputs = len(found[-1].b) if found else first
+        outputs = last if i == len(layers) - 1 else "k"
+        W = squarable(f"{name}[{i}].W", W, (outputs, inputs), analytic=analytic)
+        found.append(Affine(W, squarable(f"{name}[{i}].b", b, (len(W),), analytic=analytic)))
+    return tuple(found)
 
 
 def _names(layers: Layers, activation: str, last: str) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.parameters import tree_map, zeros_like
-from ebm_np.foundations.validation import non_negative, positive
+from ebm_np.foundations.validation import function, instance, non_negative, positive
 
 
 class Optimizer(NamedTuple):
@@ -95,6 +95,10 @@ def projected(
     gradient at the optimum is a multiple of theta; Adam would make +-rate of each coordinate of it, and walk on to
     where all are of the same size. `tangent` is the `along` of the sphere.
     """
+    instance("optimizer", optimizer, Optimizer, Optimizer._fields)
+    function("onto", onto)
+    if along is not None:
+        function("along", along)
 
     def step(params: Any, grads: Any, state: Any) -> tuple[Any, Any]:
         params, state = optimizer.step(params, grads if along is None else along(params, grads), state)

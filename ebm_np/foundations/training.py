@@ -18,7 +18,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import Optimizer
 from ebm_np.foundations.parameters import leaves
 from ebm_np.foundations.results import Fit
-from ebm_np.foundations.validation import count, generator
+from ebm_np.foundations.validation import count, function, generator, instance
 
 P = TypeVar("P")
 
@@ -31,8 +31,8 @@ Callback = Callable[[int, float], None]
 
 def batches(n: int, batch_size: int | None, rng: np.random.Generator | None) -> Iterator[Array]:
     """Yield the indices of one epoch: shuffled by `rng`, or in the listed order if it is None; every sample once."""
-    order = np.arange(n) if rng is None else rng.permutation(n)
-    size = n if batch_size is None else batch_size
+    n, size = count("n", n), n if batch_size is None else count("batch_size", batch_size)
+    order = np.arange(n) if rng is None else generator("rng", rng).permutation(n)
     for start in range(0, n, size):
         yield order[start : start + size]
 
@@ -70,6 +70,11 @@ def minimize(
     counts = {"n_epochs": n_epochs, "patience": patience, "n": n, "batch_size": n if batch_size is None else batch_size}
     for name, value in counts.items():
         count(name, value)
+    function("loss_and_grad", loss_and_grad)
+    for name, told in {"callback": callback, "held_out": held_out, "watch": watch}.items():
+        if told is not None:
+            function(name, told)
+    instance("optimizer", optimizer, Optimizer, Optimizer._fields)
     if rng is not None:
         generator("rng", rng)
     _keep_freed_memory()

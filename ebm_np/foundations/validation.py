@@ -8,12 +8,14 @@ else.
 
 from collections.abc import Collection
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ebm_np.foundations.arrays import Array
+
+T = TypeVar("T")
 
 Shape = tuple[int | str, ...]
 """An expected shape: a number is a length, a string is the name of a free one, e.g. ``("N", 2)``."""
@@ -56,7 +58,7 @@ def array(
     return numbers
 
 
-def squarable(name: str, value: Any, shape: Shape, *, analytic: bool = False) -> Array:
+def squarable(name: str, value: Any, shape: Shape, *, empty: bool = False, analytic: bool = False) -> Array:
     """Return `value` as `array` does, if sums of its squares stay finite: energies are squares.
 
     Raises
@@ -64,7 +66,9 @@ def squarable(name: str, value: Any, shape: Shape, *, analytic: bool = False) ->
     TypeError, ValueError
         as `array` does, and `ValueError` for numbers beyond a thousandth of the square root of the largest.
     """
-    numbers = array(name, value, shape, analytic=analytic, finite=False)
+    numbers = array(name, value, shape, analytic=analytic, empty=empty, finite=False)
+    if not numbers.size:
+        return numbers
     # no copy, and one look at all numbers instead of two: doors should cost little beside what is behind them
     largest = np.abs(numbers).max() if numbers.dtype.kind == "c" else max(numbers.max(), -numbers.min())
     bound = 1e-3 * np.sqrt(np.finfo(numbers.dtype).max)
@@ -84,9 +88,11 @@ def signs(name: str, value: Any, shape: Shape) -> Array:
     return numbers
 
 
-def positive(name: str, value: Any, *, infinite: bool = False) -> float:
-    """Return `value` as a float > 0; infinity only where `infinite`."""
+def positive(name: str, value: Any, *, infinite: bool = False, moderate: bool = False) -> float:
+    """Return `value` as a float > 0; infinity only where `infinite`; `moderate`: it and 1 / it can be squared."""
     number = _real(name, value)
+    if moderate and number > 0:
+        squarable(name, np.array([number, 1 / number]), ("n",))
     if not number > 0 or (np.isinf(number) and not infinite):
         kind = "a positive number or infinity" if infinite else "a positive finite number"
         raise ValueError(f"{name}: expected {kind}, got {value!r}")
@@ -108,6 +114,13 @@ def count(name: str, value: Any, minimum: int = 1) -> int:
     if value < minimum:
         raise ValueError(f"{name}: expected a whole number of at least {minimum}, got {value}")
     return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
+    return bool(value)
 
 
 def choice(name: str, value: Any, options: Collection[str]) -> str:
@@ -137,13 +150,33 @@ def floating(name: str, value: DTypeLike) -> np.dtype[Any]:
 def sample_weights(value: Any, like: Array) -> Array:
     """Return the argument `weights`, a number for each row of `like`; if it is None, those of the mean over rows."""
     n = len(like)
-    return np.full(n, 1 / n, like.dtype) if value is None else array("weights", value, (n,))
+    if value is None:
+        return np.full(n, 1 / n, like.dtype)
+    return squarable("weights", value, (n,)).astype(like.dtype, copy=False)  # weights lift nothing to float64
 
 
 def generator(name: str, value: Any) -> np.random.Generator:
     """Return `value` if it is a `numpy.random.Generator`: no function here touches the global random state."""
     if not isinstance(value, np.random.Generator):
         raise TypeError(f"{name}: expected a numpy.random.Generator, got {type(value).__name__}")
+    return value
+
+
+def instance(name: str, value: Any, kind: type[T], functions: Collection[str] = ()) -> T:
+    """Return `value` if it is of this type, a model's `Params` for instance, and these fields of it are functions."""
+    if not isinstance(value, kind):
+        module = kind.__module__.removeprefix("builtins").rpartition(".")[2]
+        expected = f"{module}.{kind.__name__}" if module else f"a {kind.__name__}"
+        raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
+    for field in functions:
+        function(f"{name}.{field}", getattr(value, field))
+    return value
+
+
+def function(name: str, value: T) -> T:
+    """Return `value` if it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name}: expected a function, got {type(value).__name__}")
     return value
 
 

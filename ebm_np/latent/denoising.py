@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.validation import array, count, positive
+from ebm_np.foundations.validation import array, count, function, positive
 
 
 def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: float = 0.05, n_steps: int = 100) -> Array:
@@ -30,10 +30,12 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
         if the descent diverges: the rate is too large for the curvature of F.
     """
     rate = positive("rate", rate)
+    function("free_energy_grad_y", free_energy_grad_y)
     count("n_steps", n_steps)
     path = [array("y", y, ("N", "d"))]
     for _ in range(n_steps):
-        path.append(path[-1] - rate * free_energy_grad_y(path[-1]))
+        with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+            path.append(path[-1] - rate * free_energy_grad_y(path[-1]))
         if not np.isfinite(path[-1]).all():
             raise FloatingPointError("denoising diverged: try a smaller rate")
     return np.stack(path)

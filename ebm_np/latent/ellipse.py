@@ -258,6 +258,7 @@ def _residuals(params: Params, y: Array, z: Array) -> tuple[Array, Array]:
 
 
 def _validated(params: Params, y: Array, analytic: bool = False) -> tuple[Params, Array]:
+    params = validation.instance("params", params, Params)
     w = validation.squarable("params.w", params.w, (2,), analytic=analytic)
     return Params(w), validation.squarable("y", y, ("N", 2), analytic=analytic)
 

@@ -25,7 +25,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.validation import positive
+from ebm_np.foundations.validation import array, count, function, positive
 
 
 def softmin(energy: Array, beta: float, axis: int = -1) -> Array:
@@ -48,7 +48,7 @@ def softmin(energy: Array, beta: float, axis: int = -1) -> Array:
     >>> round(softmin(np.array([0.0, 1.0, 2.0]), beta=1e-9).item(), 6)
     1.0
     """
-    energy, beta = np.asarray(energy), positive("beta", beta, infinite=True)
+    energy, beta, axis = _checked(energy, beta, axis)
     smallest, largest = _range(energy)
     if beta > largest:
         return energy.min(axis=axis)
@@ -70,7 +70,7 @@ def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
     Shapes, units and errors as in `softmin`; besides, a row in which every latent is forbidden has no weights and is
     refused with a `ValueError`.
     """
-    energy, beta = np.asarray(energy), positive("beta", beta, infinite=True)
+    energy, beta, axis = _checked(energy, beta, axis)
     least = energy.min(axis=axis, keepdims=True)
     if not np.isfinite(least).all():
         raise ValueError("energy: expected a latent of finite energy in each row, got none or NaN")
@@ -97,9 +97,15 @@ def posterior(
     z_check : () -> the minimisers (N,); called at infinite beta only
     """
     if np.isinf(positive("beta", beta, infinite=True)):
-        minimisers = z_check()[:, None]
+        minimisers = function("z_check", z_check)()[:, None]
         return minimisers, np.ones_like(minimisers)
-    return z, gibbs(energy(z), beta)
+    z = array("z", z, ("K",))
+    return z, gibbs(function("energy", energy)(z), beta)
+
+
+def _checked(energy: Array, beta: float, axis: int) -> tuple[Array, float, int]:
+    table = array("energy", energy, None, finite=False, analytic=True)
+    return table, positive("beta", beta, infinite=True), count("axis", axis, minimum=-table.ndim)
 
 
 def _range(energy: Array) -> tuple[float, float]:

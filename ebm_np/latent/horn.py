@@ -36,7 +36,6 @@ from ebm_np.foundations import layers, validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.layers import Affine, Layers
 from ebm_np.foundations.optimizers import Optimizer, adam
-from ebm_np.foundations.parameters import leaves
 from ebm_np.foundations.results import Fit, Inference
 from ebm_np.foundations.training import Callback, minimize
 from ebm_np.latent import inference, losses
@@ -67,8 +66,9 @@ def init(
     """
     validation.generator("rng", rng)
     dtype = validation.floating("dtype", dtype)
-    for width in (*hidden, *(g_hidden or ())):
-        validation.count("hidden", width)
+    for name, widths in {"hidden": hidden, "g_hidden": () if g_hidden is None else g_hidden}.items():
+        for width in validation.instance(name, widths, tuple):
+            validation.count(name, width)
     first, *rest = layers.init_mlp(rng, (1, *hidden, 2), dtype)
     n = len(first.b)
     kinks = (np.arange(n) + rng.uniform(size=n)) / n
@@ -208,6 +208,8 @@ def fit(
 
     Arguments, defaults and errors as in `ellipse.fit`, but for the optimizer: Adam of rate 1e-2 if None.
     """
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"data: expected inputs and observations (x, y), got {type(data).__name__}")
     x, y = _validated(params, *data)
     validation.generator("rng", rng)
     validation.positive("beta", beta, infinite=True)
@@ -237,9 +239,11 @@ def _ring(z: Array) -> Array:
 
 
 def _validated(params: Params, x: Array, y: Array, analytic: bool = False) -> tuple[Array, Array]:
-    if not all(np.isfinite(leaf).all() for leaf in leaves(params)):
-        raise ValueError("params: expected finite numbers, got NaN or infinity")
-    x = validation.array("x", x, ("N", params.f[0].W.shape[1]), analytic=analytic)
+    validation.instance("params", params, Params)
+    f = layers.checked_layers("params.f", params.f, "d", 2, analytic=analytic)
+    if params.g != ():
+        layers.checked_layers("params.g", params.g, 2, 2, analytic=analytic)
+    x = validation.squarable("x", x, ("N", f[0].W.shape[1]), analytic=analytic)
     return x, validation.squarable("y", y, (len(x), 2), analytic=analytic)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.numerics import sigmoid, softplus
 from ebm_np.foundations.parameters import tree_map
-from ebm_np.foundations.validation import generator, positive
+from ebm_np.foundations.validation import function, generator, instance, positive
 
 P = TypeVar("P")
 
@@ -70,7 +70,8 @@ def functional(loss: Loss, free_energy: Callable[[Array], Array], y: Array, y_ha
     ValueError
         if the loss is contrastive and y_hat is missing.
     """
-    return float(loss.value(*_free_energies(loss, free_energy, y, y_hat)).mean())
+    energies = _free_energies(loss, free_energy, y, y_hat)
+    return float(loss.value(*energies).mean())
 
 
 def functional_and_grad(
@@ -89,7 +90,7 @@ def functional_and_grad(
     """
     f, f_hat = _free_energies(loss, free_energy, y, y_hat)
     slope, slope_hat = loss.slopes(f, f_hat)
-    grads = free_energy_grad_params(y, slope / len(y))
+    grads = function("free_energy_grad_params", free_energy_grad_params)(y, slope / len(y))
     if loss.contrastive:
         grads = tree_map(np.add, grads, free_energy_grad_params(y_hat, slope_hat / len(y)))  # type: ignore[arg-type]
     return float(loss.value(f, f_hat).mean()), grads
@@ -98,7 +99,8 @@ def functional_and_grad(
 def _free_energies(
     loss: Loss, free_energy: Callable[[Array], Array], y: Array, y_hat: Array | None
 ) -> tuple[Array, Array]:
-    f = free_energy(y)
+    instance("loss", loss, Loss, ("value", "slopes"))
+    f = function("free_energy", free_energy)(y)
     if not loss.contrastive:
         return f, f
     if y_hat is None:
@@ -134,6 +136,8 @@ def objective(
     """
     chosen = energy_loss() if loss is None else loss
     draw = contrast_drawer(chosen, contrast, rng)
+    function("free_energy", free_energy)
+    function("free_energy_grad_params", free_energy_grad_params)
 
     def loss_and_grad(params: P, rows: Array) -> tuple[float, P]:
         return functional_and_grad(
@@ -157,9 +161,10 @@ def contrast_drawer(
     ValueError, TypeError
         if the loss is contrastive and `contrast` or `rng` is missing.
     """
-    if not loss.contrastive:
+    if not instance("loss", loss, Loss, ("value", "slopes")).contrastive:
         return lambda y: None
     if contrast is None:
         raise ValueError("contrast: expected a function (rng, y) -> y_hat for a contrastive loss, got None")
+    function("contrast", contrast)
     drawn_by = generator("rng", rng)
     return lambda y: contrast(drawn_by, y)

@@ -32,6 +32,7 @@ The blog says "between 0.14 N and 0.15 N": that is what finite networks show (`c
 Source: blog 004, "Hopfield networks"; Amit, Gutfreund & Sompolinsky 1985, 1987; 2: Hertz, Krogh & Palmer 1991, 2.5.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,8 @@ def memory_energy(alpha: Array) -> Array:
     alpha, y = _loads(alpha), _signal(alpha)
     with np.errstate(invalid="ignore"):
         r = np.square(erf(y) / _answered(y))
-    return np.where(y > 0, -0.5 * np.square(erf(y)) + 0.5 * alpha * (1 - r), np.nan)
+    energies = np.where(y > 0, -0.5 * np.square(erf(y)) + 0.5 * alpha * (1 - r), np.nan)
+    return energies.astype(alpha.dtype, copy=False)
 
 
 def spin_glass_energy(alpha: Array) -> Array:
@@ -101,7 +103,7 @@ def first_step_error(alpha: Array, *, keep_diagonal: bool = False) -> Array:
     """Return the part of the bits that the first step spoils, equation (4), elementwise."""
     alpha = _loads(alpha)
     signal = 1 + alpha if keep_diagonal else 1
-    return 0.5 * erfc(signal / np.sqrt(2) / np.sqrt(alpha))
+    return 0.5 * erfc(signal / math.sqrt(2) / np.sqrt(alpha))
 
 
 def _answered(y: Array) -> Array:
@@ -120,7 +122,7 @@ def _signal(alpha: Array) -> Array:
         # alpha(y) < 1 / (2 y^2): a little beyond 1 / sqrt(2 a) the load is below a, whatever the rounding
         return brentq(lambda y: float(load(y)) - a, turn, 1.001 / np.sqrt(2 * a), xtol=1e-15) if a <= most else 0.0
 
-    return np.array([larger(a) for a in alpha.ravel()]).reshape(alpha.shape)
+    return np.array([larger(a) for a in alpha.ravel().tolist()], alpha.dtype).reshape(alpha.shape)
 
 
 def _loads(alpha: Array) -> Array:

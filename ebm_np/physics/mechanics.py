@@ -72,9 +72,10 @@ def oscillator(m: float = 1.0, k: float = 1.0) -> System:
 def pendulum(m: float = 1.0, length: float = 1.0, g: float = 9.81) -> System:
     """Return m kg on a rod of `length` m; q is the angle from rest, (..., 1): V = m g length (1 - cos q)."""
     m, length, g = (validation.positive(*named) for named in (("m", m), ("length", length), ("g", g)))
-    c = m * g * length
+    inertia, c = m * length * length, m * g * length
+    validation.squarable("length", np.array([inertia, c]), ("n",))
     return System(
-        m * length**2,
+        inertia,
         lambda q: c * (1 - np.cos(q)).sum(axis=-1),
         lambda q: c * np.sin(q),
         lambda q, u: c * np.cos(q) * u,
@@ -84,7 +85,7 @@ def pendulum(m: float = 1.0, length: float = 1.0, g: float = 9.81) -> System:
 
 def upside_down(system: System) -> System:
     """Return the system with -V for V: its action is the integral of T + V, derivation 4."""
-    m, value, slope, curvature, stiffest = system
+    m, value, slope, curvature, stiffest = _checked_system(system)
     return System(m, lambda q: -value(q), lambda q: -slope(q), lambda q, u: -curvature(q, u), stiffest)
 
 
@@ -101,7 +102,7 @@ def parabola(start: Array, end: Array, duration: float, n: int, g: float = 9.81)
 
     q(t) = straight line + (g/2) t (tau - t) upwards: the height that gravity takes back in the time that is left.
     """
-    duration, g = validation.positive("duration", duration), validation.non_negative("g", g)
+    duration, g = validation.positive("duration", duration, moderate=True), validation.non_negative("g", g)
     q = straight(start, end, n)
     t = np.linspace(0, duration, n + 1, dtype=q.dtype)
     q[..., -1] += 0.5 * g * t * (duration - t)
@@ -123,7 +124,7 @@ def action_grad(system: System, q: Array, duration: float) -> Array:
 def action_hess_vec(system: System, q: Array, duration: float, u: Array) -> Array:
     """Return H u, derivation 3, for a change u of the points between the ends: (N, n - 1, d) -> (N, n - 1, d)."""
     q, h = _checked(system, q, duration)
-    u = validation.array("u", u, (len(q), q.shape[1] - 2, q.shape[2]), analytic=True)
+    u = validation.squarable("u", u, (len(q), q.shape[1] - 2, q.shape[2]), analytic=True)
     return _hess_vec(system, q, h, u)
 
 
@@ -177,7 +178,7 @@ def relax(
     max_iter, n_trace = validation.count("max_iter", max_iter), validation.count("n_trace", n_trace, 0)
     step, *later = METHODS[validation.choice("method", method, METHODS)]
     rate = 1 / (4 * system.m / h + h * system.stiffest)
-    eps, largest = np.finfo(q.dtype).eps, 1e-3 * np.sqrt(np.finfo(q.dtype).max)
+    eps, largest = np.finfo(q.dtype).eps, _largest(q)
     rest = eps * np.abs(q).max(axis=(1, 2))  # so near to 0 nothing is left of the start
     trace = [q]
     for n_iter in range(max_iter + 1):
@@ -254,11 +255,24 @@ def _hessian(system: System, q: Array, h: float) -> Array:
     return np.array([_hess_vec(system, path[None], h, units).reshape(m, m) for path in q])
 
 
+def _largest(q: Array) -> float:
+    """Return the largest number whose square is finite, with room to spare."""
+    return float(1e-3 * np.sqrt(np.finfo(q.dtype).max))
+
+
 def _checked(system: System, q: Array, duration: float, analytic: bool = True) -> tuple[Array, float]:
     """Return paths and time step."""
-    if not isinstance(system, System):
-        raise TypeError(f"system: expected a mechanics.System, got {type(system).__name__}")
+    system = _checked_system(system)
     q = validation.squarable("q", q, ("N", "n + 1", "d"), analytic=analytic)
     if q.shape[1] < 3:
         raise ValueError(f"q: expected paths of at least two steps, three points, got {q.shape[1]}")
-    return q, validation.positive("duration", duration) / (q.shape[1] - 1)
+    h, largest = validation.positive("duration", duration) / (q.shape[1] - 1), _largest(q)
+    if not system.m / largest < h < largest:
+        raise ValueError(f"duration: expected steps h with h and m / h below {largest:.3g}, got h = {h:.3g}")
+    return q, h
+
+
+def _checked_system(system: System) -> System:
+    validation.instance("system", system, System, ("value", "slope", "curvature"))
+    m, stiffest = validation.positive("system.m", system.m), validation.non_negative("system.stiffest", system.stiffest)
+    return system._replace(m=m, stiffest=stiffest)

@@ -63,7 +63,7 @@ def settle(
     """
     patterns, s = _checked(patterns, s, analytic=False)
     max_iter, n_trace = validation.count("max_iter", max_iter), validation.count("n_trace", n_trace, 0)
-    reach = validation.positive("tol", tol) * np.sqrt(np.square(patterns).sum(axis=1).max())
+    reach = validation.positive("tol", tol, moderate=True) * np.sqrt(np.square(patterns).sum(axis=1).max())
     trace = [s]
     for n_iter in range(1, max_iter + 1):  # noqa: B007 - n_iter is reported
         before, s = s, gibbs(_table(patterns, s), beta) @ patterns

@@ -149,6 +149,9 @@ def infer(
     """
     K, y, shape = checked(params, y, boundary)
     lam, tol = validation.positive("lam", lam), validation.positive("tol", tol)
+    with np.errstate(over="ignore"):  # the error is the one message
+        for name, number in (("lam", lam), ("tol", tol)):
+            validation.squarable(name, np.asarray(number).astype(y.dtype), ())
     max_iter = validation.count("max_iter", max_iter)
     validation.choice("method", method, METHODS)
     if method != "fista" and (trace or pull is not None):
@@ -158,8 +161,10 @@ def infer(
     K, y_used = K.astype(precision, copy=False), y.astype(precision, copy=False)
     z = np.zeros(shape, precision) if z0 is None else validation.squarable("z0", z0, shape).astype(precision)
     if pull is not None:
+        validation.instance("pull", pull, Pull)
         z_tilde = validation.squarable("pull.z_tilde", pull.z_tilde, shape).astype(precision, copy=False)
-        pull = Pull(validation.non_negative("pull.alpha", pull.alpha), z_tilde)
+        alpha = validation.squarable("pull.alpha", validation.non_negative("pull.alpha", pull.alpha), ())
+        pull = Pull(float(alpha), z_tilde)
     if method == "fista":
         path = iterates(Params(K), y_used, z, lam, boundary, pull)
         del z  # codes may be large: keep no more of them than need be
@@ -195,16 +200,16 @@ def free_energy_grad_y(params: Params, y: Array, lam: float, *, boundary: str = 
 
 
 def free_energy_grad_params(
-    params: Params, y: Array, lam: float, weights: Array, *, boundary: str = "full", **options: Any
+    params: Params, y: Array, lam: float, weights: Array | None = None, *, boundary: str = "full", **options: Any
 ) -> Params:
-    """Return d/dK of sum_n weights_n F(y_n), derivation 1."""
+    """Return d/dK of sum_n weights_n F(y_n), derivation 1; without weights, of the mean over images."""
     found = infer(params, y, lam, boundary=boundary, **options)
-    return energy_grad_params(params, np.asarray(y), found.z, weights, boundary)
+    return energy_grad_params(params, np.asarray(y), found.z, validation.sample_weights(weights, found.z), boundary)
 
 
 def checked(params: Params, y: Array, boundary: str) -> tuple[Array, Array, tuple[int, int, int, int]]:
     """Return K, y and the shape of the maps, or raise the error that names what is wrong with them."""
-    K = validation.squarable("params.K", params.K, ("M", "C", "p", "q"))
+    K = validation.squarable("params.K", validation.instance("params", params, Params).K, ("M", "C", "p", "q"))
     y = validation.squarable("y", y, ("N", K.shape[1], "H", "W"))
     validation.choice("boundary", boundary, BOUNDARIES)
     grow = {"full": -1, "valid": 1, "circular": 0}[boundary]

@@ -201,11 +201,12 @@ def free_energy_grad_y(
 
 
 def free_energy_grad_params(
-    params: Params, y: Array, alpha: float, lam: float, weights: Array, *, boundary: str = "full", **options: Any
+    params: Params, y: Array, alpha: float, lam: float, weights: Array | None = None, **options: Any
 ) -> Params:
-    """Return d/dparams of sum_n weights_n F(y_n), derivation 5."""
-    found = infer(params, y, alpha, lam, boundary=boundary, **options)
-    return energy_grad_params(params, np.asarray(y), found.z, float(alpha), weights, boundary)
+    """Return d/dparams of sum_n weights_n F(y_n), derivation 5; without weights, of the mean over images."""
+    z, boundary = infer(params, y, alpha, lam, **options).z, options.get("boundary", "full")
+    c = check.sample_weights(weights, z)
+    return energy_grad_params(params, np.asarray(y), z, float(alpha), c, boundary)
 
 
 def fit(
@@ -285,14 +286,14 @@ def _held(params: Params) -> Params:
 
 def _checked(params: Params, y: Array, alpha: float, boundary: str) -> tuple[Params, Array, float]:
     """Return the arguments of `infer`, checked."""
-    K, y, _ = convolutional.checked(_kernels(params), y, boundary)
+    K, y, _ = convolutional.checked(_kernels(check.instance("params", params, Params)), y, boundary)
     encoder, alpha = params.encoder, check.non_negative("alpha", alpha)
     with np.errstate(over="ignore"):
         check.squarable("alpha", np.asarray(alpha).astype(K.dtype), ())
     if not isinstance(encoder, Encoder):
         raise TypeError(f"params.encoder: expected {Encoder}, got {type(encoder).__name__}")
     named = zip(encoder._fields, encoder, (K.shape, K.shape[:1], K.shape[:1]), strict=True)
-    encoder = type(encoder)(*(check.array(f"params.encoder.{name}", a, shape) for name, a, shape in named))
+    encoder = type(encoder)(*(check.squarable(f"params.encoder.{name}", a, shape) for name, a, shape in named))
     if isinstance(encoder, ShrinkEncoder) and (encoder.theta < 0).any():
         raise ValueError(f"params.encoder.theta: expected thresholds >= 0, got {encoder.theta.min():.3g}")
     return Params(K, encoder), y, alpha

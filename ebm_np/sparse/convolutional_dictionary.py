@@ -129,6 +129,8 @@ def fit(
     n_epochs, full = validation.count("n_epochs", n_epochs), batch_size is None
     if batch_size is not None:
         validation.count("batch_size", batch_size)
+    if callback is not None:
+        validation.function("callback", callback)
     dtype, (M, _, p, q) = np.result_type(K, y), K.shape
     y, history, n_batches = y.astype(dtype, copy=False), np.zeros(n_epochs), 0
     params = unit_kernels(Params(K.astype(dtype)))

@@ -47,6 +47,7 @@ proportion to K. `forward` forgets each step after the next.
 Source: notes 08-2, "LISTA"; Chen, Liu, Wang & Yin 2018 (1), (2), theorems 1 and 2; Liu, Chen, Wang & Yin 2019 (4).
 """
 
+from collections import deque
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
@@ -106,7 +107,7 @@ def analytic_weights(W: Array) -> Array:
 def init(V: Array, n_steps: int, *, theta: float = 0.45, decay: float = 0.8) -> Params:
     """Return gamma_t = 1, theta_t = theta decay^(t-1) and V, (d, k) or (K, d, k): where to start from, derivation 1."""
     n_steps = validation.count("n_steps", n_steps)
-    V = validation.array("V", V, ("d", "k") if np.ndim(V) != 3 else (n_steps, "d", "k"))
+    V = validation.squarable("V", V, ("d", "k") if getattr(V, "ndim", 2) != 3 else (n_steps, "d", "k"))
     falling = validation.positive("theta", theta) * validation.positive("decay", decay) ** np.arange(n_steps)
     return Params(V, np.ones(n_steps, V.dtype), falling.astype(V.dtype))
 
@@ -142,9 +143,7 @@ def iterates(params: Params, W: Array, y: Array, selection: Selection = PLAIN) -
 
 def forward(params: Params, W: Array, y: Array, selection: Selection = PLAIN) -> Array:
     """Return z(K), equation (1): (N, d) -> (N, k); raises as `iterates` does."""
-    for z in iterates(params, W, y, selection):  # noqa: B007 - the last is what is wanted
-        pass
-    return z
+    return deque(iterates(params, W, y, selection), maxlen=1).pop()
 
 
 def loss(params: Params, W: Array, y: Array, z_target: Array, selection: Selection = PLAIN) -> float:
@@ -193,8 +192,7 @@ def fit(
     rng : shuffles the samples of each epoch
     learned : the parts that change, of "V", "gamma", "theta"
     selection : of equation (2)
-    rate : size of a step in gamma, in log theta (for thresholds are positive, and orders of magnitude apart), and in V
-        in the unit of its root mean square
+    rate : size of a step in gamma, in log theta (thresholds are orders of magnitude apart), and in V over its rms
     batch_size : None means all samples at once
     patience : stop when so many epochs in a row were no better
 
@@ -210,7 +208,7 @@ def fit(
     validation.generator("rng", rng)
     if not n:
         raise ValueError("y: expected at least 2 samples, of which one is held out, got 1")
-    if not set(learned) or not set(learned) <= set(Params._fields):
+    if not isinstance(learned, Collection) or not 0 < len(set(learned)) == len(set(learned) & set(Params._fields)):
         raise ValueError(f"learned: expected some of {', '.join(map(repr, Params._fields))}, got {learned!r}")
     dtype = np.result_type(W, y, z_target, *params)
     return minimize(
@@ -283,13 +281,15 @@ def _in_units(optimizer: Optimizer) -> Optimizer:
 def _door(params: Params, W: Array, y: Array, selection: Selection) -> tuple[Params, Array, Array, Selection]:
     """Return the arguments of `iterates`, checked; complex numbers may pass, for the complex step."""
     W = validation.squarable("W", W, ("d", "k"))
-    gamma = validation.array("params.gamma", params.gamma, ("K",), analytic=True)
-    theta = validation.array("params.theta", params.theta, gamma.shape, analytic=True)
+    V, gamma, theta = validation.instance("params", params, Params)
+    gamma = validation.squarable("params.gamma", gamma, ("K",), analytic=True)
+    theta = validation.squarable("params.theta", theta, gamma.shape, analytic=True)
     if (theta.real < 0).any():
         raise ValueError(f"params.theta: expected thresholds >= 0, got {theta.real.min():.3g}")
-    steps = gamma.shape if np.ndim(params.V) == 3 else ()
-    V = validation.array("params.V", params.V, (*steps, *W.shape), analytic=True)
-    rise, most = (validation.non_negative(f"selection.{name}", getattr(selection, name)) for name in Selection._fields)
+    steps = gamma.shape if getattr(V, "ndim", 2) == 3 else ()
+    V = validation.squarable("params.V", V, (*steps, *W.shape), analytic=True)
+    shares = zip(Selection._fields, validation.instance("selection", selection, Selection), strict=True)
+    rise, most = (validation.non_negative(f"selection.{name}", share) for name, share in shares)
     if most > 1:
         raise ValueError(f"selection.most: expected a share of at most 1, got {most}")
     y = validation.squarable("y", y, ("N", len(W)), analytic=True)

@@ -127,14 +127,16 @@ def fit(
     FloatingPointError
         if W is no longer finite.
     """
-    W = validation.squarable("params.W", params.W, ("d", "k"))
+    W = validation.squarable("params.W", validation.instance("params", params, Params).W, ("d", "k"))
     y = validation.squarable("y", y, ("N", W.shape[0]))
     validation.generator("rng", rng)
-    lam, forgetting = validation.positive("lam", lam), validation.non_negative("forgetting", forgetting)
+    lam, forgetting = validation.positive("lam", lam, moderate=True), validation.non_negative("forgetting", forgetting)
     n_sweeps, n_epochs = validation.count("n_sweeps", n_sweeps), validation.count("n_epochs", n_epochs)
     if batch_size is not None:
         validation.count("batch_size", batch_size)
     validation.choice("normalization", normalization, NORMALIZATIONS)
+    if callback is not None:
+        validation.function("callback", callback)
     dtype, k, full = np.result_type(W, y), W.shape[1], batch_size is None
     y, history, n_batches = y.astype(dtype, copy=False), np.zeros(n_epochs), 0
     state = State(unit_columns(Params(W.astype(dtype))).W, np.zeros((k, k), dtype), np.zeros((k, len(W)), dtype))

@@ -274,13 +274,13 @@ def _weights(params: Params) -> tuple[bool, Callable[[int], Any]]:
 
 def _door(params: Params, y: Array, n_steps: int, analytic: bool = True) -> tuple[Params, Array, int]:
     """Return the arguments of `forward`, checked; analytic: complex numbers may pass, for the complex step."""
-    n_steps = validation.count("n_steps", n_steps)
-    params = _checked(params, n_steps, analytic)
+    params = _checked(params, validation.count("n_steps", n_steps), analytic)
     return params, validation.squarable("y", y, ("N", params.W_e.shape[-2]), analytic=analytic), n_steps
 
 
 def _checked(params: Params, n_steps: int, analytic: bool = False) -> Params:
     """Return the weights, checked; those of untied steps have to be n_steps."""
+    validation.instance("params", params, Params)
     K: tuple[int, ...] = (n_steps,) if np.asarray(params.theta, dtype=object).ndim == 2 else ()
     between: tuple[int, ...] = (n_steps - 1,) if K else ()
     theta = validation.squarable("params.theta", params.theta, (*K, "k"), analytic=analytic)
@@ -288,7 +288,7 @@ def _checked(params: Params, n_steps: int, analytic: bool = False) -> Params:
         raise ValueError(f"params.theta: expected thresholds >= 0, got {theta.real.min():.3g}")
     k = theta.shape[-1]
     W_e = validation.squarable("params.W_e", params.W_e, (*K, "d", k), analytic=analytic)
-    S = validation.array("params.S", params.S, (*between, k, k), empty=True, analytic=analytic)
+    S = validation.squarable("params.S", params.S, (*between, k, k), empty=True, analytic=analytic)
     return Params(W_e, S, theta)
 
 

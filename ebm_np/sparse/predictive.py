@@ -101,7 +101,8 @@ def from_dictionary(W: Array, encoder: str, lam: float, n_steps: int = 3) -> Par
     "shrink" is one step of ISTA, "lista" n_steps of them; "tanh" follows its gradient, and saturates at lam.
     """
     validation.choice("encoder", encoder, ("shrink", "tanh", "lista"))
-    net = lista.from_dictionary(W, lam)
+    validation.count("n_steps", n_steps)
+    net = lista.from_dictionary(W, validation.positive("lam", lam, moderate=True))
     W, A, zero, gain = np.asarray(W, net.S.dtype), net.W_e.T, np.zeros_like(net.theta), np.full_like(net.theta, lam)
     if encoder == "lista":
         return Params(W, lista.untie(net, n_steps))
@@ -201,11 +202,12 @@ def free_energy_grad_y(params: Params, y: Array, alpha: float, lam: float, **opt
 
 
 def free_energy_grad_params(
-    params: Params, y: Array, alpha: float, lam: float, weights: Array, **options: Any
+    params: Params, y: Array, alpha: float, lam: float, weights: Array | None = None, **options: Any
 ) -> Params:
-    """Return d/dparams of sum_n weights_n F(y_n), derivation 5."""
+    """Return d/dparams of sum_n weights_n F(y_n), derivation 5; without weights, of the mean over samples."""
     found = infer(params, y, alpha, lam, **options)
-    return energy_grad_params(params, np.asarray(y), found.z, float(alpha), weights)
+    c = validation.sample_weights(weights, found.z)
+    return energy_grad_params(params, np.asarray(y), found.z, float(alpha), c)
 
 
 def fit(
@@ -272,7 +274,7 @@ def _held(params: Params) -> Params:
 
 def _checked(params: Params, y: Array, alpha: float) -> tuple[Params, Array, float]:
     """Return the arguments of `infer`, checked."""
-    W = validation.squarable("params.W", params.W, ("d", "k"))
+    W = validation.squarable("params.W", validation.instance("params", params, Params).W, ("d", "k"))
     params = Params(W, _encoder(params.encoder, *W.shape))
     y, alpha = validation.squarable("y", y, ("N", len(W))), validation.non_negative("alpha", alpha)
     with np.errstate(over="ignore"):  # the error is the one message

@@ -148,16 +148,23 @@ def low_energy_volume(params: Params, x: Array, y: Array, regularizer: Regulariz
 
 def ellipsoid_volume(params: Params, regularizer: L2, level: float) -> float:
     """Return the volume of { y : F(x, y) <= level } in all space, exactly: derivation 6."""
-    W = validation.squarable("params.W", params.W, ("d", "k")).astype(np.float64)
-    lam, level = validation.positive("lam", regularizer.lam), validation.non_negative("level", level)
+    W = validation.instance("params", params, Params).W
+    W = validation.squarable("params.W", W, ("d", "k")).astype(np.float64)
+    lam = validation.positive("regularizer.lam", validation.instance("regularizer", regularizer, L2).lam)
+    level = validation.non_negative("level", level)
     semi_axes = np.sqrt(level / lam * np.linalg.eigvalsh(W @ W.T + lam * np.eye(len(W))))
     return float(np.pi ** (len(W) / 2) / gamma(len(W) / 2 + 1) * semi_axes.prod())
 
 
 def capacity(regularizer: Noise, k: int) -> float:
     """Return how many bits a latent of k numbers can tell at most, derivation 7."""
-    sigma, rho = validation.positive("sigma", regularizer.sigma), validation.positive("rho", regularizer.rho)
+    sigma, rho = _checked_noise(regularizer)
     return validation.count("k", k) / 2 * float(np.log1p((rho / sigma) ** 2 / k) / np.log(2))
+
+
+def _checked_noise(regularizer: Noise) -> Noise:
+    sigma, rho = validation.instance("regularizer", regularizer, Noise)
+    return Noise(validation.positive("regularizer.sigma", sigma), validation.positive("regularizer.rho", rho))
 
 
 def _ridge(W: Array, r: Array, lam: float, rho: float, max_iter: int = 100) -> tuple[Array, int, Array]:
@@ -181,6 +188,8 @@ def _ridge(W: Array, r: Array, lam: float, rho: float, max_iter: int = 100) -> t
 
 
 def _checked(params: Params, x: Array, y: Array, regularizer: Regularizer) -> tuple[Params, Array, Array, Regularizer]:
+    validation.instance("params", params, Params)
+    validation.instance("params.predictor", params.predictor, layers.Affine)
     W = validation.squarable("params.W", params.W, ("d", "k"))
     A = validation.squarable("params.predictor.W", params.predictor.W, (len(W), "m"))
     b = validation.squarable("params.predictor.b", params.predictor.b, (len(W),))
@@ -188,11 +197,11 @@ def _checked(params: Params, x: Array, y: Array, regularizer: Regularizer) -> tu
     x = validation.squarable("x", x, (len(y), A.shape[1]))
     match regularizer:
         case L1(lam, tol):
-            regularizer = L1(validation.positive("lam", lam), tol)  # tol is checked where it is used
+            regularizer = L1(validation.positive("regularizer.lam", lam), validation.positive("regularizer.tol", tol))
         case L2(lam):
-            regularizer = L2(validation.non_negative("lam", lam))
-        case Noise(sigma, rho):
-            regularizer = Noise(validation.positive("sigma", sigma), validation.positive("rho", rho))
+            regularizer = L2(validation.non_negative("regularizer.lam", lam))
+        case Noise():
+            regularizer = _checked_noise(regularizer)
         case _:
             raise TypeError(f"regularizer: expected L1, L2 or Noise, got {type(regularizer).__name__}")
     return Params(layers.Affine(A, b), W), x, y, regularizer

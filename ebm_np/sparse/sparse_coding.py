@@ -164,9 +164,10 @@ def infer(
     ConvergenceWarning
         with their number, if samples have not converged after `max_iter` iterations.
     """
-    W = validation.squarable("params.W", params.W, ("d", "k"))
+    W = validation.squarable("params.W", validation.instance("params", params, Params).W, ("d", "k"))
     y = validation.squarable("y", y, ("N", W.shape[0]))
     lam, tol = validation.positive("lam", lam), validation.positive("tol", tol)
+    validation.squarable("tol", tol, ())
     max_iter = validation.count("max_iter", max_iter)
     validation.choice("method", method, METHODS)
     if trace and method not in ITERATES:
@@ -206,10 +207,12 @@ def free_energy_grad_y(params: Params, y: Array, lam: float, **options: Any) -> 
     return energy_grad_y(params, np.asarray(y), found.z)
 
 
-def free_energy_grad_params(params: Params, y: Array, lam: float, weights: Array, **options: Any) -> Params:
-    """Return d/dW of sum_n weights_n F(y_n), derivation 4: the type of the parameters."""
+def free_energy_grad_params(
+    params: Params, y: Array, lam: float, weights: Array | None = None, **options: Any
+) -> Params:
+    """Return d/dW of sum_n weights_n F(y_n), derivation 4; without weights, of the mean over samples."""
     found = infer(params, y, lam, **options)
-    return energy_grad_params(params, np.asarray(y), found.z, weights)
+    return energy_grad_params(params, np.asarray(y), found.z, validation.sample_weights(weights, found.z))
 
 
 def _search(
