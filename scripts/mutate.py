@@ -1,0 +1,78 @@
+"""Change the code of a module in every small way and see whether its tests notice: a thin front end of mutmut.
+
+    python scripts/mutate.py foundations.costs            every mutant of the module
+    python scripts/mutate.py foundations.costs --again    those that lived, after a test was added
+    python scripts/mutate.py autoencoders.generation tests/autoencoders/test_variational.py
+
+The tests are those given, else `tests/<chapter>/test_<module>.py`: a theorem about a module should hold it without the
+help of others. At the end stand the score and what lived, as diffs. Settings are in pyproject.toml.
+"""
+
+import argparse
+import os
+import re
+import shutil
+from pathlib import Path
+
+os.environ.update(HYPOTHESIS_PROFILE="mutation", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+from mutmut.__main__ import run
+from mutmut.configuration import config
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+
+MUTANTS = Path("mutants")
+DEAD = ("killed", "timeout", "segfault")
+
+
+def statuses(path: Path) -> dict[str, str]:
+    """Return what became of each mutant of a source file."""
+    data = SourceFileMutationData(path=path)
+    data.load()
+    return {name: status_by_exit_code[code] for name, code in data.exit_code_by_key.items()}
+
+
+def changed(diff: str) -> str:
+    """Return the lines of a diff that were taken out and put in."""
+    return "\n".join(line for line in diff.splitlines() if re.match(r"[-+](?![-+]{2} )", line))
+
+
+def report(path: Path) -> str:
+    """Return the diffs of the mutants that live, then one line of counts."""
+    found = statuses(path)
+    alive = {name: status for name, status in found.items() if status not in DEAD}
+    diffs = [f"{name}: {status}\n{changed(get_diff_for_mutant(name, path=path))}" for name, status in alive.items()]
+    killed, late = len(found) - len(alive), sum(status == "timeout" for status in found.values())
+    score = f"{len(found)} mutants, {killed} killed ({late} by the clock), {100 * killed / len(found):.1f} %"
+    return "\n".join([*diffs, f"{path}: {score}"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run mutmut on one module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("module", help="as in foundations.costs")
+    parser.add_argument("tests", nargs="*", help="files of tests")
+    parser.add_argument("--again", action="store_true", help="only those that lived the last time")
+    options = parser.parse_args(arguments)
+    chapter, module = options.module.split(".")
+    path = Path("ebm_np", chapter, f"{module}.py")
+    tests = options.tests or [f"tests/{chapter}/test_{module}.py"]
+    for needed in (path, *tests):
+        if not Path(needed).exists():
+            parser.error(f"there is no {needed}")
+
+    settings = config()
+    settings.only_mutate = [str(path)]
+    settings.pytest_add_cli_args_test_selection = tests
+    if options.again:
+        again = [name for name, status in statuses(path).items() if status not in DEAD]
+    else:
+        again = []
+        shutil.rmtree(MUTANTS, ignore_errors=True)
+    run.main([*again, "--max-children", "1"], standalone_mode=False)
+    print(report(path))
+
+
+if __name__ == "__main__":
+    main()
