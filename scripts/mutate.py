@@ -4,8 +4,8 @@
     python scripts/mutate.py foundations.costs --again    those that lived, after a test was added
     python scripts/mutate.py autoencoders.generation tests/autoencoders/test_variational.py
 
-The tests are those given, else `tests/<chapter>/test_<module>.py`: a theorem about a module should hold it without the
-help of others. At the end stand the score and what lived, as diffs. Settings are in pyproject.toml.
+The tests are `tests/<chapter>/test_<module>.py`, if there is one, and those given. At the end stand what lived, as the
+line taken out and the line put in, and the score. Settings are in pyproject.toml.
 """
 
 import argparse
@@ -52,15 +52,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run mutmut on one module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("module", help="as in foundations.costs")
-    parser.add_argument("tests", nargs="*", help="files of tests")
+    parser.add_argument("tests", nargs="*", help="more files of tests")
     parser.add_argument("--again", action="store_true", help="only those that lived the last time")
     options = parser.parse_args(arguments)
     chapter, module = options.module.split(".")
     path = Path("ebm_np", chapter, f"{module}.py")
-    tests = options.tests or [f"tests/{chapter}/test_{module}.py"]
-    for needed in (path, *tests):
-        if not Path(needed).exists():
-            parser.error(f"there is no {needed}")
+    own = f"tests/{chapter}/test_{module}.py"
+    tests = [own] * Path(own).exists() + options.tests
+    if not path.exists() or not tests:
+        parser.error(f"expected {path} and {own} or other tests")
 
     settings = config()
     settings.only_mutate = [str(path)]
