@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 os.environ.update(HYPOTHESIS_PROFILE="mutation", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -20,10 +21,35 @@ from mutmut.__main__ import run
 from mutmut.configuration import config
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 
 MUTANTS = Path("mutants")
-DEAD = ("killed", "timeout", "segfault")
+DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
+"""The last is what mutmut calls it if pytest cannot even import its tests."""
+
+
+# This file is also a plugin of pytest within mutmut, which imports everything once and then forks: without it, constants
+# of the library and of the tests would be those of the code without the mutant.
+
+called_at_import: set[str] = set()
+
+
+def pytest_configure() -> None:
+    """Forget all modules that mutants may have a part in."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{Path.cwd()}{os.sep}"):
+            del sys.modules[name]
+
+
+def pytest_collection_finish() -> None:
+    """Remember which functions are called on import."""
+    called_at_import.update(state()._stats)
+
+
+def pytest_runtest_setup() -> None:
+    """Let every test count as one of these functions."""
+    state()._stats.update(called_at_import)
 
 
 def statuses(path: Path) -> dict[str, str]:
