@@ -29,7 +29,7 @@ DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
 """The last is what mutmut calls it if pytest cannot even import its tests."""
 
 
-# This file is also a plugin of pytest within mutmut, which imports everything once and then forks: without it, constants
+# This file is also a plugin of pytest within mutmut, which imports everything once and forks: without it, the constants
 # of the library and of the tests would be those of the code without the mutant.
 
 called_at_import: set[str] = set()
