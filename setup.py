@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8", "pillow>=10"]
 TEST = [*FIGURES, "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11"]
+MUTATION = [*TEST, "mutmut>=3.8"]
 BENCH = [*FIGURES, "scikit-learn>=1.4", "spams-bin>=2.6", "sporco>=0.2", "torch>=2.2", "hopfieldnetwork>=1.0"]
 
 setup(
@@ -21,5 +22,5 @@ setup(
     packages=find_packages(include=["ebm_np", "ebm_np.*"]),
     package_data={"ebm_np": ["py.typed"]},
     install_requires=["numpy>=1.26", "scipy>=1.11"],
-    extras_require={"figures": FIGURES, "test": TEST, "bench": BENCH},
+    extras_require={"figures": FIGURES, "test": TEST, "bench": BENCH, "mutation": MUTATION},
 )

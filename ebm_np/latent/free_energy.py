@@ -76,7 +76,7 @@ def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
         raise ValueError("energy: expected a latent of finite energy in each row, got none or NaN")
     above = energy - least
     if beta > _range(above)[1]:
-        weights = (above == 0).astype(np.result_type(above, np.float32))
+        weights = (above == 0).astype(above.dtype)
     else:
         with np.errstate(over="ignore"):
             weights = np.exp(-beta * above)

@@ -247,6 +247,22 @@ def test_auto_takes_the_form_that_was_measured_to_be_faster(boundary, channels, 
 
 
 @EVERY_BOUNDARY
+@pytest.mark.parametrize("channels", [(2, 3, 2), (1, 2, 5)])
+@pytest.mark.parametrize(("dearer", "expected"), [(1 - 1e-9, 3), (1 + 1e-9, 0)])
+def test_auto_counts_for_all_three_what_the_page_says_it_counts(boundary, channels, dearer, expected, rng):
+    (N, M, C), (h, w), (p, q) = channels, (7, 5), (3, 4)
+    z, K, y = problem(rng, boundary, channels, (h, w), (p, q))
+    direct = N * (M * C + convolution.COLUMN * min(M, C)) * p * q * h * w
+    fourier = (N * M + N * C + M * C) * (h + p - 1) * (w + q - 1)
+    with (
+        mock.patch.object(convolution, "TRANSFORM", dearer * direct / fourier),
+        mock.patch.object(convolution, "_fourier", wraps=convolution._fourier) as taken,
+    ):
+        all_three(z, K, y, boundary, "auto")
+    assert taken.call_count == expected
+
+
+@EVERY_BOUNDARY
 def test_a_form_that_was_asked_for_is_taken(boundary, rng):
     small, large = (problem(rng, boundary, (1, 1, 1), (40, 40), (k, k)) for k in (2, 15))
     for arrays, auto, other in ((small, "direct", "fft"), (large, "fft", "direct")):
@@ -497,6 +513,21 @@ def test_for_full_and_valid_it_is_not_far_above_the_largest_eigenvalue(boundary,
     assert found * (1 - eps / 4) <= true * (1 + 1e-12)  # on such kernels Bernstein is generous
 
 
+@given(generators(), st.tuples(*[st.integers(1, 3)] * 2), maps_sizes, st.tuples(*[st.integers(1, 5)] * 2))
+def test_it_is_that_of_the_circular_convolution_of_which_full_and_valid_are_parts(rng, channels, shape, size):
+    # equation 13
+    K, padded = frozen(rng, (*channels, *size)), image_size(shape, size, "full")
+    around = lipschitz(K, padded, "circular")
+    assert lipschitz(K, shape, "full") == lipschitz(K, padded, "valid") == around
+
+
+@pytest.mark.parametrize("channels", [(2, 5), (5, 2)])
+def test_the_smaller_of_the_two_gram_matrices_is_asked_for_its_eigenvalues(channels, rng):
+    with mock.patch.object(np.linalg, "eigvalsh", wraps=np.linalg.eigvalsh) as asked:
+        lipschitz(frozen(rng, (*channels, 3, 3)), (4, 6), "full")
+    assert asked.call_args.args[0].shape[2:] == (2, 2)
+
+
 @EVERY_BOUNDARY
 def test_the_lipschitz_constant_of_known_kernels(boundary, rng):
     assert lipschitz(np.ones((1, 1, 2, 3)), (4, 6), boundary) == pytest.approx(36)  # the mean of flat maps
@@ -618,6 +649,7 @@ REFUSED = [
     (lambda: correlate(nan((2, 1, 5, 6)), K, "full"), ValueError, "y: expected finite"),
     (lambda: correlate(Y, nan((3, 1, 3, 2)), "full"), ValueError, "K: expected finite"),
     (lambda: correlate(np.ones((2, 3, 5, 6)), K, "full"), ValueError, r"K: expected shape \(M, 3, p, q\), got shape"),
+    (lambda: correlate(Y, K[0], "full"), ValueError, r"K: expected shape \(M, 1, p, q\), got shape"),
     (lambda: correlate(Y[0], K, "full"), ValueError, r"y: expected shape \(N, C, H, W\)"),
     (lambda: correlate(Y[:, :, :2], K, "full"), ValueError, "y: expected at least 3 x 2 pixels.*got 2 x 6"),
     (lambda: correlate(Y[..., :1], K, "full"), ValueError, "y: expected at least 3 x 2 pixels.*got 5 x 1"),
@@ -626,6 +658,7 @@ REFUSED = [
     (lambda: correlate(1j * Y, K, "full", method="fft"), ValueError, "method: .*complex"),
     (lambda: kernel_grad(nan((2, 3, 5, 6)), G, (3, 2), "full"), ValueError, "z: expected finite"),
     (lambda: kernel_grad(Z, nan((2, 1, 7, 7)), (3, 2), "full"), ValueError, "g: expected finite"),
+    (lambda: kernel_grad(Z[0], G, (3, 2), "full"), ValueError, r"z: expected shape \(N, M, h, w\), got shape"),
     (lambda: kernel_grad(Z, G, (3, 3), "full"), ValueError, r"g: expected shape \(2, C, 7, 8\), got shape"),
     (lambda: kernel_grad(Z, G[:1], (3, 2), "full"), ValueError, r"g: expected shape \(2, C, 7, 7\), got shape"),
     (lambda: kernel_grad(Z, G, (3, 2), "valid"), ValueError, r"g: expected shape \(2, C, 3, 5\), got shape"),
@@ -639,11 +672,13 @@ REFUSED = [
     (lambda: kernel_grad(Z, G, (3, 2), "full", method=1), ValueError, "method: "),
     (lambda: kernel_grad(1j * Z, G, (3, 2), "full", method="fft"), ValueError, "method: .*complex"),
     (lambda: spectrum(nan((3, 1, 3, 2)), (5, 6)), ValueError, "K: expected finite"),
+    (lambda: spectrum(K[0], (5, 6)), ValueError, r"K: expected shape \(M, C, p, q\), got shape \(1, 3, 2\)"),
     (lambda: spectrum(1j * K, (5, 6)), TypeError, "K: expected real numbers"),
     (lambda: spectrum(K, (5, 0)), ValueError, "shape: expected a whole number of at least 1"),
     (lambda: spectrum(K, (5, 6, 7)), TypeError, "shape: expected two whole numbers"),
     (lambda: lipschitz(K, "ab", "full"), TypeError, "shape: expected two whole numbers"),
     (lambda: lipschitz(nan((3, 1, 3, 2)), (5, 6), "full"), ValueError, "K: expected finite"),
+    (lambda: lipschitz(K[0], (5, 6), "full"), ValueError, r"K: expected shape \(M, C, p, q\), got shape \(1, 3, 2\)"),
     (lambda: lipschitz(1j * K, (5, 6), "full"), TypeError, "K: expected real numbers"),
     (lambda: lipschitz(K, (5, 6), "same"), ValueError, "boundary: "),
     (lambda: lipschitz(K, (2, 6), "valid"), ValueError, "shape: expected at least 3 x 2 pixels.*got 2 x 6"),

@@ -194,6 +194,12 @@ def test_a_vanishing_gradient_passes_only_as_zero():
     assert not gradient_check(lambda x: np.sum(x**4), np.array([0.0, 1e-9]), x).passed
 
 
+def test_where_the_function_is_flat_a_claimed_slope_is_infinitely_wrong():
+    check = gradient_check(lambda x: np.sum(x**4), np.array([0.0, 1e9]), np.zeros(2))  # and no warning is given
+    assert not check.passed
+    assert check.error == np.inf
+
+
 def test_a_function_that_is_nan_never_passes():
     x = np.ones(2)
     assert not gradient_check(lambda x: np.nan * x.sum(), np.full(2, np.nan), x).passed
@@ -273,6 +279,15 @@ def test_a_steep_component_beside_a_flat_one_is_not_mistaken_for_a_kink():
     x = np.array([0.3, 0.3])
     gradient = np.array([1000 * np.cos(300), 1])
     assert gradient_check(lambda x: np.sin(1000 * x[0]) + x[1], gradient, x).passed
+
+
+@pytest.mark.parametrize(("constant", "steepness"), [(1e6, 1000), (1e8, 1)])
+def test_digits_lost_on_the_way_are_not_mistaken_for_a_kink(constant, steepness):
+    # the differences keep few digits over a short step, and none of the slope of a steep function over a long one
+    def f(x):
+        return (constant + np.sin(steepness * x[0]) / steepness) - constant
+
+    assert gradient_check(f, np.cos(steepness * np.array([0.1])), np.array([0.1])).passed
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

@@ -21,7 +21,7 @@ from ebm_np.foundations.layers import (
     mlp_taylor,
     mlp_vjp,
 )
-from ebm_np.foundations.parameters import leaves
+from ebm_np.foundations.parameters import flatten, leaves
 
 NAMES = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 BATCHES = pytest.mark.parametrize("batch", [(), (1,), (4,), (2, 3)])
@@ -197,6 +197,19 @@ def test_the_vjp_of_an_mlp_is_its_gradient_for_all_parameters_and_the_input(acti
         (layers, x),
     )
     assert check.passed, check
+
+
+@given(names, generators(), st.integers(1, 3))
+def test_unless_it_is_named_nothing_follows_the_last_layer_forward_and_backward(activation, rng, depth):
+    widths = draw_widths(rng, depth)
+    layers, x = draw_layers(rng, widths), draw_input(rng, (4, widths[0]))
+    hs = mlp_forward(layers, x, activation)
+    for found, expected in zip(hs, mlp_forward(layers, x, activation, "identity"), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    grad = draw_input(rng, hs[-1].shape)
+    assert mlp_backward(layers, hs, grad, activation)[-1] is grad  # not even multiplied by ones
+    found, expected = (mlp_vjp(layers, hs, grad, activation, *last) for last in ((), ("identity",)))
+    np.testing.assert_array_equal(flatten(found), flatten(expected))
 
 
 @given(names, generators(), st.integers(1, 3), names, batches, st.integers(0, 7))

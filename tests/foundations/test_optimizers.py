@@ -268,6 +268,25 @@ def test_parameters_gradients_and_states_are_not_written_to(name, rng):
 
 
 @ALL
+def test_a_parameter_that_is_one_number_goes_the_way_of_an_array_of_one(name, rng):
+    optimizer = OPTIMIZERS[name]()
+    number, row = (np.array(3.0), ()), (np.array([3.0]), ())
+    states = [optimizer.init(number), optimizer.init(row)]
+    for g in rng.normal(size=5):
+        number, states[0] = optimizer.step(number, (np.array(g), ()), states[0])
+        row, states[1] = optimizer.step(row, (np.array([g]), ()), states[1])
+        assert number[0] == row[0][0]
+
+
+def test_gradient_descent_remembers_nothing(rng):
+    optimizer, params = gradient_descent(0.1), draw_params(rng)
+    state = optimizer.init(params)
+    for _ in range(2):
+        assert list(leaves(state)) == []
+        params, state = optimizer.step(params, params, state)
+
+
+@ALL
 def test_a_step_from_the_same_state_is_the_same_step(name, rng):
     optimizer = OPTIMIZERS[name]()
     params, grads = draw_params(rng), draw_params(rng)

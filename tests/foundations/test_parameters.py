@@ -153,3 +153,4 @@ def test_params_and_data_meet_in_the_wider_precision_and_params_are_copied(of_pa
     np.testing.assert_array_equal(flatten(found), flatten(tree))
     np.testing.assert_array_equal(data, y)
     assert not any(np.shares_memory(a, b) for a, b in zip(leaves(found), leaves(tree), strict=True))
+    assert (data is y) == (of_y == wider)  # samples are many, and nobody writes to them

@@ -2,10 +2,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import arrays, generators
 
+from ebm_np.foundations import training
 from ebm_np.foundations.optimizers import Optimizer, adam, gradient_descent
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import batches, minimize
@@ -263,6 +265,10 @@ def test_parameters_whose_squares_overflow_count_as_diverged(dtype, fine, too_la
         train(too_large)
 
 
+def test_what_the_c_library_is_shown_is_below_the_size_beyond_which_it_learns_nothing():
+    assert training.LARGEST_KEPT <= peak(training._keep_freed_memory) < 32 << 20
+
+
 def test_parameters_may_hold_an_empty_array():
     start = (np.zeros((0, 3)), np.ones(1))
     minimize(lambda params, batch: (0.0, params), start, 1, optimizer=gradient_descent(0.1), n_epochs=1)
@@ -368,10 +374,29 @@ def test_without_samples_held_out_the_last_parameters_are_returned_and_nothing_i
     assert fit.held_out.shape == (0,)
 
 
-@pytest.mark.parametrize("losses", [[np.nan, 1.0], [np.inf, 1.0], [1.0, np.nan], [1.0, np.inf]])
-def test_a_held_out_loss_that_is_not_finite_is_an_error(losses):
-    with pytest.raises(FloatingPointError, match=r"^(held_out: expected|training diverged in epoch 1)"):
-        replay(losses)(1)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_held_out_loss_that_is_not_finite_is_an_error_that_says_when(bad):
+    with pytest.raises(FloatingPointError, match=r"^held_out: expected a finite loss at the start, got "):
+        replay([bad, 1.0])(1)
+    with pytest.raises(FloatingPointError, match=r"^training diverged in epoch 1: try a smaller rate$"):
+        replay([1.0, bad])(1)
+
+
+@pytest.mark.parametrize("blow_up", [lambda: np.exp(np.float64(1e4)), lambda: np.float64(np.inf) - np.inf])
+def test_overflow_in_the_held_out_loss_is_told_once_as_an_error(blow_up):
+    with pytest.raises(FloatingPointError, match=r"^held_out: expected"):
+        minimize(
+            distance_to(np.ones(1)),
+            Params(np.ones(1)),
+            1,
+            optimizer=STAND_STILL,
+            n_epochs=1,
+            held_out=lambda p: blow_up(),
+        )
+
+
+def test_by_default_ten_epochs_that_are_no_better_are_enough():
+    assert len(replay([0.0] + [1.0] * 20)(20).history) == 10
 
 
 def test_patience_is_a_count():

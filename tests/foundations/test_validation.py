@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ebm_np.foundations.validation import array, choice, count, generator, non_negative, positive, signs, squarable
+from ebm_np.foundations.validation import (
+    array,
+    choice,
+    count,
+    floating,
+    generator,
+    non_negative,
+    positive,
+    sample_weights,
+    signs,
+    squarable,
+)
 
 # array: what it accepts
 
@@ -95,6 +106,8 @@ def test_what_is_not_real_numbers_is_a_type_error_that_says_what_came(value, got
 def test_rows_of_unequal_length_are_called_that():
     with pytest.raises(ValueError, match=r"^y: expected shape \(N, 2\), got rows of unequal length$"):
         array("y", [[1, 2], [3]], ("N", 2))
+    with pytest.raises(ValueError, match=r"^y: expected rows of equal length, got rows of unequal length$"):
+        array("y", [[1, 2], [3]], None)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +153,9 @@ def test_squarable_numbers_are_those_of_which_a_million_squares_stay_finite(dtyp
 def test_squarable_lets_complex_numbers_pass_only_where_asked_for():
     value = np.array([1j, 2])
     assert squarable("y", value, (2,), analytic=True) is value
+    for large in (1e200, -1e200, 1e200j, -1e200j):  # it is their size that counts
+        with pytest.raises(ValueError, match=r"^y: expected numbers up to \S*, whose squares are finite, got 1e\+200$"):
+            squarable("y", np.array([1, large]), (2,), analytic=True)
     with pytest.raises(TypeError, match=r"^y: expected real numbers"):
         squarable("y", value, (2,))
 
@@ -232,6 +248,45 @@ def test_a_count_may_be_its_minimum_but_not_less(value, minimum):
 def test_the_least_count_is_one_by_default():
     with pytest.raises(ValueError, match=r"^n: expected a whole number of at least 1, got 0$"):
         count("n", 0)
+
+
+# dtypes
+
+
+@pytest.mark.parametrize("value", [np.float32, "float32", "<f4", ">f4", np.dtype("f4")])
+def test_float32_by_any_name_is_native(value):
+    assert floating("dtype", value) == np.float32
+    assert floating("dtype", value).isnative
+
+
+@pytest.mark.parametrize("value", [float, "float64", np.float64, "d"])
+def test_float64_by_any_name(value):
+    assert floating("dtype", value) == np.float64
+
+
+@pytest.mark.parametrize("value", [None, int, "float16", complex, np.longdouble, "no such", object(), bool])
+def test_anything_else_is_refused_by_name(value):
+    with pytest.raises(TypeError, match=r"^dtype: expected float32 or float64, got"):
+        floating("dtype", value)
+
+
+# weights of samples
+
+
+@given(hnp.arrays(st.sampled_from([np.float32, np.float64]), hnp.array_shapes(min_dims=1, max_dims=3)))
+def test_without_weights_the_samples_have_those_of_the_mean(like):
+    weights = sample_weights(None, like)
+    assert weights.shape == like.shape[:1]
+    assert weights.dtype == like.dtype
+    assert (weights == weights[0]).all()
+    assert weights.sum() == pytest.approx(1, rel=1e-6)
+
+
+def test_weights_are_one_number_a_sample():
+    weights = np.array([0.5, -2.0, 0.0])
+    assert sample_weights(weights, np.ones((3, 2))) is weights
+    with pytest.raises(ValueError, match=r"^weights: expected shape \(3,\), got shape \(2,\)$"):
+        sample_weights(weights[:2], np.ones((3, 2)))
 
 
 # choices and generators

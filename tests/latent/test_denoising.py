@@ -41,6 +41,14 @@ def test_each_step_is_the_one_of_the_note():
         np.testing.assert_allclose(after, before - 0.1 * gradient(2.0)(before), rtol=1e-14)
 
 
+@given(arrays((3, 2)))
+def test_in_a_parabolic_well_the_distance_shrinks_by_the_same_factor_a_step(y):
+    # F = ||y||^2 / 2; by default a hundred steps of 0.05
+    steps = np.arange(101)[:, None, None]
+    np.testing.assert_allclose(denoise(lambda y: y, y), 0.95**steps * y, rtol=1e-12)
+    np.testing.assert_allclose(denoise(lambda y: y, y, rate=1.5, n_steps=4), (-0.5) ** steps[:5] * y, rtol=1e-12)
+
+
 def test_the_argument_is_left_alone_and_float32_stays():
     y = LECTURE_SAMPLE.astype(np.float32)
     y.flags.writeable = False
@@ -49,7 +57,10 @@ def test_the_argument_is_left_alone_and_float32_stays():
 
 
 def test_a_step_that_is_too_long_is_an_error_not_a_nan():
-    with pytest.raises(FloatingPointError, match="smaller rate"), np.errstate(over="ignore"):
+    with (
+        pytest.raises(FloatingPointError, match=r"^denoising diverged: try a smaller rate$"),
+        np.errstate(over="ignore"),
+    ):
         denoise(lambda y: 2 * y, LECTURE_SAMPLE, rate=1e300, n_steps=10)
 
 
@@ -59,3 +70,8 @@ def test_a_step_that_is_too_long_is_an_error_not_a_nan():
 def test_bad_arguments_are_named(name, options):
     with pytest.raises(ValueError, match=rf"^{name}: "):
         denoise(gradient(), LECTURE_SAMPLE, **options)
+
+
+def test_what_is_no_table_of_points_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^y: expected shape \(N, d\), got shape \(2,\)$"):
+        denoise(gradient(), LECTURE_SAMPLE[0])

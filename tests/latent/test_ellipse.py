@@ -83,6 +83,20 @@ def test_parameter_gradient_agrees_with_the_complex_step(w, y, z, weights):
     assert_close(claimed.w, numeric, np.abs(weights).max() * (np.abs(w).max() + np.abs(y).max()))
 
 
+def test_random_radii_are_two_independent_standard_normals(rng):
+    w = np.array([ellipse.init(rng).w for _ in range(4000)])
+    assert w.shape == (4000, 2)
+    np.testing.assert_allclose(w.mean(axis=0), 0, atol=5 / np.sqrt(4000))
+    np.testing.assert_allclose(np.cov(w.T), np.eye(2), atol=5 * np.sqrt(2 / 4000))
+
+
+@given(w=radii, y=points, z=arrays((2, 4), largest=10), rows=st.sampled_from([(0, 1), (2, 0), (1, 1)]))
+def test_the_landscape_is_the_energy_of_the_samples_asked_for_with_its_two_derivatives(w, y, z, rows):
+    found, rows = ellipse.landscape(Params(w), y), np.array(rows)
+    for part, whole in zip(found, (ellipse.energy, ellipse.energy_grad_z, ellipse.energy_curvature_z), strict=True):
+        np.testing.assert_array_equal(part(rows, z), whole(Params(w), y[rows], z))
+
+
 # --- free energy
 
 
@@ -427,6 +441,11 @@ def test_bad_options_are_refused_by_name(name, call):
 def test_a_seed_is_no_generator():
     with pytest.raises(TypeError, match=r"^rng: expected a numpy.random.Generator, got int"):
         ellipse.init(0)
+
+
+def test_a_precision_that_is_none_is_refused_by_name(rng):
+    with pytest.raises(TypeError, match=r"^dtype: expected float32 or float64, got 'float16'$"):
+        ellipse.init(rng, "float16")
 
 
 def test_training_that_diverges_is_an_error_not_a_nan():

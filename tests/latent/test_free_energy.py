@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from strategies import arrays, betas
 
 from ebm_np.foundations.gradient_check import complex_step_gradient
-from ebm_np.latent.free_energy import gibbs, softmin
+from ebm_np.latent.free_energy import gibbs, posterior, softmin
 
 ROUNDING = 1e-13
 tables = st.integers(1, 40).flatmap(lambda k: arrays((3, k), largest=1e6))
@@ -89,12 +89,19 @@ def test_gibbs_at_infinite_beta_shares_among_minimisers():
     )
 
 
-@given(arrays((4, 5, 6), largest=10), st.sampled_from([0, 1, 2, -1]), betas(0.1, 10))
-def test_any_axis_can_be_the_latent(energy, axis, beta):
+@given(
+    st.sampled_from([(4, 5, 6), (1, 5, 6), (3, 1, 1)]).flatmap(lambda shape: arrays(shape, largest=10)),
+    st.sampled_from([0, 1, 2, -1]),
+    st.one_of(betas(0.1, 10), st.sampled_from([1e-310, np.inf])),
+)
+def test_any_axis_can_be_the_latent_and_all_others_stay(energy, axis, beta):
     moved = np.moveaxis(energy, axis, -1)
-    np.testing.assert_allclose(softmin(energy, beta, axis=axis), softmin(moved, beta), rtol=1e-13, atol=1e-13)
+    rows = moved.reshape(-1, moved.shape[-1])
+    one_by_one = np.reshape([softmin(row, beta) for row in rows], moved.shape[:-1])
+    for found in (softmin(energy, beta, axis=axis), softmin(moved, beta)):
+        assert found.shape == moved.shape[:-1]
+        np.testing.assert_allclose(found, one_by_one, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(np.moveaxis(gibbs(energy, beta, axis=axis), axis, -1), gibbs(moved, beta), rtol=1e-13)
-    np.testing.assert_array_equal(softmin(energy, np.inf, axis=axis), energy.min(axis=axis))
 
 
 @pytest.mark.parametrize("function", [softmin, gibbs])
@@ -105,10 +112,15 @@ def test_a_temperature_that_is_none_is_refused(function, beta):
 
 
 @pytest.mark.parametrize("beta", [0.5, np.inf])
-def test_float32_stays(beta):
-    energy = np.ones((2, 3), np.float32)
-    assert softmin(energy, beta).dtype == np.float32
-    assert gibbs(energy, beta).dtype == np.float32
+@pytest.mark.parametrize(
+    ("given", "found"), [(np.float32, np.float32), (np.float64, np.float64), (np.int64, np.float64)]
+)
+def test_float32_stays_and_everything_else_is_double(beta, given, found):
+    energy = np.array([[0, 1, 1], [2, 1, 1]], given)
+    assert gibbs(energy, beta).dtype == found
+    np.testing.assert_array_equal(gibbs(energy, beta), gibbs(energy.astype(found), beta))
+    np.testing.assert_array_equal(softmin(energy, beta), softmin(energy.astype(found), beta))
+    assert softmin(energy.astype(found), beta).dtype == found
 
 
 def test_a_beta_beyond_the_type_is_its_limit():
@@ -116,6 +128,7 @@ def test_a_beta_beyond_the_type_is_its_limit():
     assert softmin(energy, 1e39) == 0
     assert softmin(energy, 1e-46) == 1
     assert gibbs(energy, 1e39).tolist() == [1, 0, 0]
+    assert gibbs(np.array([0, 1e10]), 1e300).tolist() == [1, 0]  # where beta E is beyond it, and no warning is given
     assert softmin(energy.astype(float), 1e308) == pytest.approx(0, abs=1e-300)
     assert softmin([0.0, 1.0], np.float64(1)).dtype == float
 
@@ -123,5 +136,29 @@ def test_a_beta_beyond_the_type_is_its_limit():
 def test_where_every_latent_is_forbidden_f_is_infinite_and_there_are_no_weights():
     table = np.array([[np.inf, np.inf], [0.0, 0.0]])
     assert softmin(table, 1.0).tolist() == [np.inf, 0.0]
-    with pytest.raises(ValueError, match=r"^energy: expected a latent of finite energy"):
+    with pytest.raises(ValueError, match=r"^energy: expected a latent of finite energy in each row, got none or NaN$"):
         gibbs(table, 1.0)
+
+
+def never(*_):
+    raise AssertionError("nobody should have asked")
+
+
+@given(arrays((4, 7), largest=10), betas(0.1, 10))
+def test_the_posterior_on_a_grid_weighs_the_gradients_of_the_energies_to_that_of_the_free_energy(y, beta):
+    # E(y_n, z) = sum_k y_nk z^k, whose gradient in y is (1, z, z^2, ...)
+    z = np.linspace(-1, 1, 5)
+    powers = z ** np.arange(7)[:, None]
+    latents, p = posterior(lambda z: y @ z ** np.arange(7)[:, None], never, beta, z)
+    assert latents is z
+    numeric = complex_step_gradient(lambda y: softmin(y @ powers, beta).sum(), y)
+    np.testing.assert_allclose(p @ powers.T, numeric, rtol=1e-12, atol=1e-12)
+
+
+def test_the_posterior_at_zero_temperature_is_all_on_the_minimiser_of_each_sample():
+    minimisers = np.array([3.0, 0.5])
+    latents, p = posterior(never, lambda: minimisers, np.inf, np.zeros(4))
+    np.testing.assert_array_equal(latents, minimisers[:, None])
+    np.testing.assert_array_equal(p, [[1.0], [1.0]])
+    with pytest.raises(ValueError, match=r"^beta: expected a positive number or infinity"):
+        posterior(never, never, 0.0, np.zeros(4))

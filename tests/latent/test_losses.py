@@ -40,6 +40,18 @@ def test_contrastive_losses_pull_y_down_as_much_as_they_push_y_hat_up(f, f_hat):
         assert (slope >= 0).all()
 
 
+def test_by_default_the_hinge_asks_for_a_margin_of_one_and_where_it_is_just_kept_pushes_no_more():
+    f, f_hat = np.zeros(3), np.array([-1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(losses.hinge_loss().value(f, f_hat), [2, 1, 0])
+    np.testing.assert_array_equal(losses.hinge_loss().slopes(f, f_hat), [[1, 1, 0], [-1, -1, 0]])
+
+
+@ANY_LOSS
+def test_energies_of_single_precision_have_losses_and_slopes_of_single_precision(loss):
+    f = np.array([1.0, 2.0], np.float32)
+    assert {a.dtype for a in (loss.value(f, f[::-1]), *loss.slopes(f, f[::-1]))} == {np.dtype(np.float32)}
+
+
 def test_log_loss_does_not_overflow():
     f = np.array([1e4, -1e4])
     assert LOSSES["log"].value(f, -f).tolist() == [2e4, 0.0]
@@ -76,7 +88,7 @@ def test_gradient_of_the_functional_is_the_chain_rule(loss, w, beta, seed):
 
 def test_contrastive_losses_ask_for_y_hat():
     for name in ("hinge", "log"):
-        with pytest.raises(ValueError, match=r"^y_hat: "):
+        with pytest.raises(ValueError, match=r"^y_hat: expected contrastive points for this loss, got None$"):
             losses.functional(LOSSES[name], free_energy(ellipse.UNTRAINED, 1.0), LECTURE_SAMPLE)
 
 
@@ -95,12 +107,35 @@ def test_a_margin_that_is_none_is_refused(margin):
 
 def test_drawing_contrast_needs_a_function_and_a_generator(rng):
     assert losses.contrast_drawer(LOSSES["energy"], None, None)(LECTURE_SAMPLE) is None
-    with pytest.raises(ValueError, match=r"^contrast: "):
+    with pytest.raises(ValueError, match=r"^contrast: expected a function \(rng, y\) -> y_hat .*, got None$"):
         losses.contrast_drawer(LOSSES["log"], None, rng)
     with pytest.raises(TypeError, match=r"^rng: "):
         losses.contrast_drawer(LOSSES["log"], lambda rng, y: y, None)
     drawn = losses.contrast_drawer(LOSSES["log"], lambda rng, y: y + 1, rng)(LECTURE_SAMPLE)
     np.testing.assert_array_equal(drawn, LECTURE_SAMPLE + 1)
+
+
+@ANY_LOSS
+@given(seed=st.integers(0, 99), rows=st.lists(st.integers(0, 7), min_size=1, max_size=8, unique=True))
+def test_the_objective_of_a_batch_is_the_functional_of_its_samples_with_their_own_inputs(loss, seed, rows):
+    # F(x, y) = (y - w x)^2
+    rng = np.random.default_rng(seed)
+    x, y, w, rows = rng.normal(size=8), rng.normal(size=8), (np.array(0.7),), np.array(rows)
+
+    def free_energy(w, rows, y):
+        return (y - w[0] * x[rows]) ** 2
+
+    def grad(w, rows, y, c):
+        return (np.sum(-2 * c * x[rows] * (y - w[0] * x[rows])),)
+
+    objective = losses.objective(loss, lambda rng, y: y + 0.3, rng, y, free_energy, grad)
+    value, (slope,) = objective(w, rows)
+
+    def mean_loss(a):
+        return loss.value((y[rows] - a * x[rows]) ** 2, (y[rows] + 0.3 - a * x[rows]) ** 2).mean()
+
+    assert value == pytest.approx(mean_loss(0.7), rel=1e-14)
+    assert slope == pytest.approx(complex_step(mean_loss, 0.7, 1.0), rel=1e-12, abs=1e-14)
 
 
 @pytest.mark.parametrize("name", ["hinge", "log"])

@@ -1,0 +1,104 @@
+"""Change the code of a module in every small way and see whether its tests notice: a thin front end of mutmut.
+
+    python scripts/mutate.py foundations.costs            every mutant of the module
+    python scripts/mutate.py foundations.costs --again    those that lived, after a test was added
+    python scripts/mutate.py autoencoders.generation tests/autoencoders/test_variational.py
+
+The tests are `tests/<chapter>/test_<module>.py`, if there is one, and those given. At the end stand what lived, as the
+line taken out and the line put in, and the score. Settings are in pyproject.toml.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+os.environ.update(HYPOTHESIS_PROFILE="mutation", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+from mutmut.__main__ import run
+from mutmut.configuration import config
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.state import state
+from mutmut.stats import status_by_exit_code
+
+MUTANTS = Path("mutants")
+DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
+"""The last is what mutmut calls it if pytest cannot even import its tests."""
+
+
+# This file is also a plugin of pytest within mutmut, which imports everything once and forks: without it, the constants
+# of the library and of the tests would be those of the code without the mutant.
+
+called_at_import: set[str] = set()
+
+
+def pytest_configure() -> None:
+    """Forget all modules that mutants may have a part in."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{Path.cwd()}{os.sep}"):
+            del sys.modules[name]
+
+
+def pytest_collection_finish() -> None:
+    """Remember which functions are called on import."""
+    called_at_import.update(state()._stats)
+
+
+def pytest_runtest_setup() -> None:
+    """Let every test count as one of these functions."""
+    state()._stats.update(called_at_import)
+
+
+def statuses(path: Path) -> dict[str, str]:
+    """Return what became of each mutant of a source file."""
+    data = SourceFileMutationData(path=path)
+    data.load()
+    return {name: status_by_exit_code[code] for name, code in data.exit_code_by_key.items()}
+
+
+def changed(diff: str) -> str:
+    """Return the lines of a diff that were taken out and put in."""
+    return "\n".join(line for line in diff.splitlines() if re.match(r"[-+](?![-+]{2} )", line))
+
+
+def report(path: Path) -> str:
+    """Return the diffs of the mutants that live, then one line of counts."""
+    found = statuses(path)
+    alive = {name: status for name, status in found.items() if status not in DEAD}
+    diffs = [f"{name}: {status}\n{changed(get_diff_for_mutant(name, path=path))}" for name, status in alive.items()]
+    killed, late = len(found) - len(alive), sum(status == "timeout" for status in found.values())
+    score = f"{len(found)} mutants, {killed} killed ({late} by the clock), {100 * killed / len(found):.1f} %"
+    return "\n".join([*diffs, f"{path}: {score}"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run mutmut on one module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("module", help="as in foundations.costs")
+    parser.add_argument("tests", nargs="*", help="more files of tests")
+    parser.add_argument("--again", action="store_true", help="only those that lived the last time")
+    options = parser.parse_args(arguments)
+    chapter, module = options.module.split(".")
+    path = Path("ebm_np", chapter, f"{module}.py")
+    own = f"tests/{chapter}/test_{module}.py"
+    tests = [own] * Path(own).exists() + options.tests
+    if not path.exists() or not tests:
+        parser.error(f"expected {path} and {own} or other tests")
+
+    settings = config()
+    settings.only_mutate = [str(path)]
+    settings.pytest_add_cli_args_test_selection = tests
+    if options.again:
+        again = [name for name, status in statuses(path).items() if status not in DEAD]
+    else:
+        again = []
+        shutil.rmtree(MUTANTS, ignore_errors=True)
+    run.main([*again, "--max-children", "1"], standalone_mode=False)
+    print(report(path))
+
+
+if __name__ == "__main__":
+    main()
