@@ -204,6 +204,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "data.digits": {},
     "data.ellipse": {"radii.x": U[0], "x": 0.5, "noise": 0.1},
     "data.images": {"images": [U, Y], "size": 2},
+    "data.bars": {"n": 3, "y": (U > 0.5).astype(float)},
     "data.letters": {"letter": "A", "text": "BOOK", "scale": 2},
     "data.patches": {
         "images": [U, Y],
@@ -350,10 +351,12 @@ MODULES: dict[str, dict[str, Any]] = {
         "watch": lambda: lambda epoch, params: None,
     },
     "physics.boltzmann": {
+        "felt": RNG.normal(size=(N, 3)),
         "params": boltzmann.init(RNG, D, 3, std=0.5),
         "v": (U > 0.5).astype(float),
         "h": (U[:, :3] > 0.5).astype(float),
         "p": U,
+        "grad_params.p": U[:, :3],
         "mean": U[0],
         "clamped": U[0] > 0.5,
     },
@@ -402,6 +405,7 @@ MODULES: dict[str, dict[str, Any]] = {
         "v": (U > 0.5).astype(float),
         "mean": U[0],
         "n_runs": 3,
+        "n": 3,
     },
 }
 
