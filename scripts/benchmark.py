@@ -66,28 +66,18 @@ def inference() -> Iterator[Case]:
     def model_slope(z: Any, row: Any) -> Any:
         return ellipse.energy_grad_z(params, row, z)[0]
 
-    def each(**options: Any) -> Callable[[], None]:
-        def run() -> None:
-            for row in y:
-                optimize.minimize(model, 0.5, args=(row[None],), **options)
+    def each(**options: Any) -> Callable[[], Any]:
+        return lambda: [optimize.minimize(model, 0.5, args=(row[None],), **options) for row in y]
 
-        return run
-
-    def each_scalar(with_slope: bool, **options: Any) -> Callable[[], None]:
-        def run() -> None:
-            for row in y.tolist():
-                if with_slope:
-                    optimize.minimize(scalar, [0.5], args=tuple(row), jac=True, **options)
-                else:
-                    optimize.minimize(lambda *a: scalar(*a)[0], [0.5], args=tuple(row), **options)
-
-        return run
+    def each_scalar(function: Callable[..., Any], **options: Any) -> Callable[[], Any]:
+        rows = [tuple(row) for row in y.tolist()]
+        return lambda: [optimize.minimize(function, [0.5], args=row, **options) for row in rows]
 
     task = "F, z-check and gradient of 425 points"
     yield Case(task, "minimize(E, z0)", dense, each())
-    yield Case(task, "minimize(E, z0), E in scalar Python", dense, each_scalar(False))
+    yield Case(task, "minimize(E, z0), E in scalar Python", dense, each_scalar(lambda *a: scalar(*a)[0]))
     yield Case(task, "minimize(E, z0, jac, L-BFGS-B)", dense, each(jac=model_slope, method="L-BFGS-B"))
-    yield Case(task, "the same in scalar Python", dense, each_scalar(True, method="L-BFGS-B"))
+    yield Case(task, "the same in scalar Python", dense, each_scalar(scalar, jac=True, method="L-BFGS-B"))
 
 
 def sparse() -> Iterator[Case]:

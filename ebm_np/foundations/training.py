@@ -67,28 +67,23 @@ def minimize(
     FloatingPointError
         if a loss or a parameter is no longer finite: the step was too long. Nothing is returned in that case.
     """
-    counts = {"n_epochs": n_epochs, "patience": patience, "n": n, "batch_size": n if batch_size is None else batch_size}
-    for name, value in counts.items():
-        count(name, value)
     function("loss_and_grad", loss_and_grad)
-    for name, told in {"callback": callback, "held_out": held_out, "watch": watch}.items():
-        if told is not None:
-            function(name, told)
+    count("n", n), count("patience", patience)
+    check_options(n_epochs, batch_size, callback=callback, held_out=held_out, watch=watch)
     instance("optimizer", optimizer, Optimizer, Optimizer._fields)
     if rng is not None:
         generator("rng", rng)
     _keep_freed_memory()
     state, history = optimizer.init(params), []
     best, kept = params, [] if held_out is None else [_judged(held_out, params, 0)]
-    if watch is not None:
-        watch(0, params)
+    watch = watch or (lambda epoch, params: None)
+    watch(0, params)
     for epoch in range(1, n_epochs + 1):
         params, state, loss = _epoch(loss_and_grad, optimizer, params, state, list(batches(n, batch_size, rng)), epoch)
         history.append(loss)
         if callback is not None:
             callback(epoch, loss)
-        if watch is not None:
-            watch(epoch, params)
+        watch(epoch, params)
         if held_out is None:
             best = params
             continue
@@ -98,6 +93,16 @@ def minimize(
         if epoch - int(np.argmin(kept)) >= patience:
             break
     return Fit(best, np.array(history), np.array(kept))
+
+
+def check_options(n_epochs: int, batch_size: int | None, **told: Callable[..., Any] | None) -> None:
+    """Raise an error that names what no training can do with: those `told` are functions, or None."""
+    count("n_epochs", n_epochs)
+    if batch_size is not None:
+        count("batch_size", batch_size)
+    for name, value in told.items():
+        if value is not None:
+            function(name, value)
 
 
 def _epoch(

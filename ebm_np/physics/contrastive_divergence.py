@@ -71,15 +71,11 @@ def fit(
         if a parameter is no longer finite.
     """
     validation.generator("rng", rng)
-    params, v = checked(params, v, analytic=False)
-    params, v = in_one_precision(params, v)
-    validation.choice("method", method, METHODS)
-    n_steps, decay = validation.count("n_steps", n_steps), validation.non_negative("decay", decay)
-    validation.count("batch_size", batch_size)
-    mu, lam = v.mean(axis=0), hidden(params, v[:batch_size]).mean(axis=0)
-    n_chains = validation.count("n_chains", n_chains)
-    t = np.linspace(0, 1, validation.count("n_temperatures", n_temperatures) + 1, dtype=v.dtype)[1:]
-    t = t if method == "tempering" else t[-1:]
+    params, v = in_one_precision(*checked(params, v, analytic=False))
+    decay = validation.non_negative("decay", decay)
+    n_steps, n_chains = validation.count("n_steps", n_steps), validation.count("n_chains", n_chains)
+    mu, lam = v.mean(axis=0), hidden(params, v[: validation.count("batch_size", batch_size)]).mean(axis=0)
+    t = _inverse_temperatures(method, n_temperatures, v.dtype)
     h = sample(sigmoid(t[:, None, None] * _fields(params, sample(np.tile(mu, (len(t), n_chains, 1)), rng))), rng)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
@@ -98,6 +94,13 @@ def fit(
     return minimize(
         loss_and_grad, params, len(v), optimizer=optimizer, n_epochs=n_epochs, batch_size=batch_size, rng=rng, **options
     )
+
+
+def _inverse_temperatures(method: str, n: int, dtype: Any) -> Array:
+    """Return t from 1 / n to 1; of methods other than tempering the last only."""
+    validation.choice("method", method, METHODS)
+    t = np.linspace(0, 1, validation.count("n_temperatures", n) + 1, dtype=dtype)[1:]
+    return t if method == "tempering" else t[-1:]
 
 
 def _fields(params: Params, v: Array) -> Array:

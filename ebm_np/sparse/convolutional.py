@@ -103,6 +103,13 @@ def energy_grad_params(params: Params, y: Array, z: Array, weights: Array, bound
     return Params(kernel_grad(z, 2 * weights[:, None, None, None] * residual, params.K.shape[2:], boundary))
 
 
+def _checked_pull(pull: Pull, shape: tuple[int, ...], precision: Any) -> Pull:
+    validation.instance("pull", pull, Pull)
+    alpha = validation.squarable("pull.alpha", validation.non_negative("pull.alpha", pull.alpha), ())
+    z_tilde = validation.squarable("pull.z_tilde", pull.z_tilde, shape)
+    return Pull(float(alpha), z_tilde.astype(precision, copy=False))
+
+
 def infer(
     params: Params,
     y: Array,
@@ -160,11 +167,7 @@ def infer(
     precision = dtype if tol >= SINGLE else np.dtype(np.float64)
     K, y_used = K.astype(precision, copy=False), y.astype(precision, copy=False)
     z = np.zeros(shape, precision) if z0 is None else validation.squarable("z0", z0, shape).astype(precision)
-    if pull is not None:
-        validation.instance("pull", pull, Pull)
-        z_tilde = validation.squarable("pull.z_tilde", pull.z_tilde, shape).astype(precision, copy=False)
-        alpha = validation.squarable("pull.alpha", validation.non_negative("pull.alpha", pull.alpha), ())
-        pull = Pull(float(alpha), z_tilde)
+    pull = None if pull is None else _checked_pull(pull, shape, precision)
     if method == "fista":
         path = iterates(Params(K), y_used, z, lam, boundary, pull)
         del z  # codes may be large: keep no more of them than need be

@@ -42,7 +42,7 @@ from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.convolution import convolve, correlate, kernel_grad
 from ebm_np.foundations.results import Fit
-from ebm_np.foundations.training import Callback, batches
+from ebm_np.foundations.training import Callback, batches, check_options
 from ebm_np.sparse.convolutional import Params, checked, decode, iterates, unit_kernels
 
 UNUSED = 1e-6
@@ -126,12 +126,8 @@ def fit(
     validation.generator("rng", rng)
     lam, forgetting = validation.positive("lam", lam), validation.non_negative("forgetting", forgetting)
     n_steps, n_sweeps = validation.count("n_steps", n_steps), validation.count("n_sweeps", n_sweeps)
-    n_epochs, full = validation.count("n_epochs", n_epochs), batch_size is None
-    if batch_size is not None:
-        validation.count("batch_size", batch_size)
-    if callback is not None:
-        validation.function("callback", callback)
-    dtype, (M, _, p, q) = np.result_type(K, y), K.shape
+    check_options(n_epochs, batch_size, callback=callback)
+    full, dtype, (M, _, p, q) = batch_size is None, np.result_type(K, y), K.shape
     y, history, n_batches = y.astype(dtype, copy=False), np.zeros(n_epochs), 0
     params = unit_kernels(Params(K.astype(dtype)))
     state = State(params.K, np.zeros((M, M, 2 * p - 1, 2 * q - 1), dtype), np.zeros_like(params.K))

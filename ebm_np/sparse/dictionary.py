@@ -46,7 +46,7 @@ import numpy as np
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.results import Fit
-from ebm_np.foundations.training import Callback, batches
+from ebm_np.foundations.training import Callback, batches, check_options
 from ebm_np.sparse.gram_form import pose
 from ebm_np.sparse.sparse_coding import Params, energy, unit_columns
 from ebm_np.sparse.sweeps import descent, sweeps
@@ -131,12 +131,9 @@ def fit(
     y = validation.squarable("y", y, ("N", W.shape[0]))
     validation.generator("rng", rng)
     lam, forgetting = validation.positive("lam", lam, moderate=True), validation.non_negative("forgetting", forgetting)
-    n_sweeps, n_epochs = validation.count("n_sweeps", n_sweeps), validation.count("n_epochs", n_epochs)
-    if batch_size is not None:
-        validation.count("batch_size", batch_size)
+    n_sweeps = validation.count("n_sweeps", n_sweeps)
     validation.choice("normalization", normalization, NORMALIZATIONS)
-    if callback is not None:
-        validation.function("callback", callback)
+    check_options(n_epochs, batch_size, callback=callback)
     dtype, k, full = np.result_type(W, y), W.shape[1], batch_size is None
     y, history, n_batches = y.astype(dtype, copy=False), np.zeros(n_epochs), 0
     state = State(unit_columns(Params(W.astype(dtype))).W, np.zeros((k, k), dtype), np.zeros((k, len(W)), dtype))

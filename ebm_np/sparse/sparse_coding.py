@@ -178,9 +178,7 @@ def infer(
     z_unit, z = y_unit / w_unit, np.zeros(shape, precision)
     if z0 is not None:  # an atom of zeros explains nothing and costs lam
         z = (np.where(W.any(axis=0), validation.squarable("z0", z0, shape), 0) / z_unit).astype(precision)
-    W_scaled, y_scaled = (
-        (a if unit == 1 else a / unit).astype(precision, copy=False) for a, unit in ((W, w_unit), (y, y_unit))
-    )
+    W_scaled, y_scaled = (_in_units(unit, a, precision) for unit, a in ((w_unit, W), (y_unit, y)))
     lam_scaled = max(lam / w_unit / y_unit, float(np.finfo(np.float32).tiny))
     most = 2 * W.shape[0] * 4.0**USUAL  # in these units 2 max|W^T y| is less
     if lam_scaled > most:  # all codes are 0, however large lam is
@@ -231,6 +229,10 @@ def _search(
         if trace:
             path.append(z)
     return z, n_iter, converged, np.array(path, z.dtype).reshape(-1, *z.shape)
+
+
+def _in_units(unit: float, a: Array, precision: Any) -> Array:
+    return (a if unit == 1 else a / unit).astype(precision, copy=False)
 
 
 def _power_of_two(a: Array) -> float:

@@ -96,33 +96,42 @@ def draw(data: dict[str, Any]) -> Figure:
     layout: Any = figure.get_layout_engine()
     layout.set(w_pad=0.1)
     for i, (axes, title) in enumerate(zip(panels, (f"after {EARLY} steps of training", "at its end"), strict=False)):
-        mu, v, push = data["mu"][i], data["v"][i], data["push"][i]
-        width, height = 2 * np.sqrt(v).T
-        sizes: dict[str, Any] = {"widths": width, "heights": height, "angles": 0, "units": "xy"}
-        where: dict[str, Any] = {"offsets": mu, "offset_transform": axes.transData}
-        axes.add_collection(EllipseCollection(**sizes, facecolors=style.SKY, alpha=0.25, linewidths=0, **where))
-        axes.add_collection(EllipseCollection(**sizes, facecolors="none", edgecolors=style.SKY, **where))
-        pull = -MODEL.beta * mu
-        for force, color, label, z in (
-            (push, style.RED, r"$-\partial C / \partial\mu$, pushes apart", 3),
-            (pull, style.BLUE, r"$-\beta\mu$, pulls to 0", 3),
-            (push + pull, style.BLACK, "their sum", 4),
-        ):
-            look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1 / LENGTH, "width": 0.0065}
-            axes.quiver(*mu.T, *force.T, color=color, zorder=z, **look)
-            mean = np.linalg.norm(force, axis=1).mean()
-            axes.plot([], [], color=color, linewidth=2, label=f"{label}: {mean:.2f}")
-        aside = push[:, ::-1] * (-1, 1) / np.linalg.norm(push, axis=1, keepdims=True)
-        for at, letter in zip(mu + 0.17 * aside, TEXT, strict=True):
-            axes.text(*at, letter, ha="center", va="center", fontsize=9, fontweight="bold", zorder=5)
-        axes.plot(0, 0, "+", color=style.GREY, zorder=2)
-        axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xlabel=r"$\mu_1$", ylabel=r"$\mu_2$")
-        numbers = f"radius {np.sqrt(v).mean():.2f}, error {data['error'][i]:.0%}, KL {data['KL'][i].mean():.1f}"
-        axes.set_title(f"{title}: {numbers}", loc="left")
-        axes.legend(loc="lower left", title="mean length of a force", alignment="left", borderaxespad=0)
+        _bubbles(axes, title, data, i)
+    _well(panels[2], data["V"], data["v"][1].ravel())
+    return figure
 
-    axes, trained = panels[2], data["v"][1].ravel()
-    axes.semilogx(*data["V"], color=style.BLACK, zorder=1)
+
+def _bubbles(axes: Any, title: str, data: dict[str, Any], i: int) -> None:
+    """Draw the balls of all letters at one time of training, and the forces at their centres."""
+    mu, v, push = (data[key][i] for key in ("mu", "v", "push"))
+    width, height = 2 * np.sqrt(v).T
+    sizes: dict[str, Any] = {"widths": width, "heights": height, "angles": 0, "units": "xy"}
+    where: dict[str, Any] = {"offsets": mu, "offset_transform": axes.transData}
+    axes.add_collection(EllipseCollection(**sizes, facecolors=style.SKY, alpha=0.25, linewidths=0, **where))
+    axes.add_collection(EllipseCollection(**sizes, facecolors="none", edgecolors=style.SKY, **where))
+    pull = -MODEL.beta * mu
+    for force, color, label, z in (
+        (push, style.RED, r"$-\partial C / \partial\mu$, pushes apart", 3),
+        (pull, style.BLUE, r"$-\beta\mu$, pulls to 0", 3),
+        (push + pull, style.BLACK, "their sum", 4),
+    ):
+        look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1 / LENGTH, "width": 0.0065}
+        axes.quiver(*mu.T, *force.T, color=color, zorder=z, **look)
+        mean = np.linalg.norm(force, axis=1).mean()
+        axes.plot([], [], color=color, linewidth=2, label=f"{label}: {mean:.2f}")
+    aside = push[:, ::-1] * (-1, 1) / np.linalg.norm(push, axis=1, keepdims=True)
+    for at, letter in zip(mu + 0.17 * aside, TEXT, strict=True):
+        axes.text(*at, letter, ha="center", va="center", fontsize=9, fontweight="bold", zorder=5)
+    axes.plot(0, 0, "+", color=style.GREY, zorder=2)
+    axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xlabel=r"$\mu_1$", ylabel=r"$\mu_2$")
+    numbers = f"radius {np.sqrt(v).mean():.2f}, error {data['error'][i]:.0%}, KL {data['KL'][i].mean():.1f}"
+    axes.set_title(f"{title}: {numbers}", loc="left")
+    axes.legend(loc="lower left", title="mean length of a force", alignment="left", borderaxespad=0)
+
+
+def _well(axes: Any, V: Array, trained: Array) -> None:
+    """Draw V(v), and where the trained variances are on it."""
+    axes.semilogx(*V, color=style.BLACK, zorder=1)
     for v, text, offset in ((1.0, "0 at $v = 1$", (-22, 22)), (0.01, "3.615 at $v = 0.01$", (8, 3))):
         at = (v, well(np.array(v)))
         axes.plot(*at, "o", color="white", markeredgecolor=style.BLACK, zorder=3)
@@ -134,7 +143,6 @@ def draw(data: dict[str, Any]) -> Figure:
     axes.legend(loc="upper right")
     axes.set_box_aspect(1)
     axes.set(xlabel="$v$", ylabel=r"$V(v) = v - \log v - 1$", ylim=(-0.2, 4.6), xlim=(0.005, 6))
-    return figure
 
 
 if __name__ == "__main__":

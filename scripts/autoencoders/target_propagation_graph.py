@@ -53,11 +53,15 @@ def draw(data: dict[str, Any]) -> Figure:
         diagrams.caption(axes, (at, HIGH + 0.62), text)
     diagrams.caption(axes, (LEFT - 0.5, MIDDLE), "cost", align="right")
     diagrams.caption(axes, (RIGHT + 0.5, MIDDLE), "distance", align="left")
+    _updates(axes, dec.bottom[1], enc.top[1], c.right, d.left)
+    return figure
 
-    # the two updates: what each network learns from
+
+def _updates(axes: Any, decoder: float, encoder: float, cost: Any, distance: Any) -> None:
+    """Draw the two updates, what each network learns from, and the three steps of a training."""
     left, right = CENTRE - 0.25, CENTRE + 0.25
-    diagrams.route(axes, c.right, (left, MIDDLE), (left, dec.bottom[1]), color=style.RED, dashed=True)
-    diagrams.route(axes, d.left, (right, MIDDLE), (right, enc.top[1]), color=style.BLUE, dashed=True)
+    diagrams.route(axes, cost, (left, MIDDLE), (left, decoder), color=style.RED, dashed=True)
+    diagrams.route(axes, distance, (right, MIDDLE), (right, encoder), color=style.BLUE, dashed=True)
     of_decoder, of_encoder = (
         r"$\partial C / \partial\theta_\mathrm{Dec}$",
         r"$\alpha\,\partial D / \partial\theta_\mathrm{Enc}$",
@@ -71,7 +75,6 @@ def draw(data: dict[str, Any]) -> Figure:
     )
     for line, text in enumerate(steps):
         diagrams.caption(axes, (OUT - 0.75, MIDDLE - 0.75 - 0.5 * line), text, size=10, align="left")
-    return figure
 
 
 if __name__ == "__main__":

@@ -73,17 +73,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     features: dict[str, Features] = {"pixels": lambda images: images}
     features |= {name: _reader(some, unit) for name, some in params.items()}
 
-    x_test = {name: read(test.images[:n_test]) for name, read in features.items()}
-    errors = {name: np.zeros((n_draws, len(sizes))) for name in features}
-    for trial in range(n_draws):
-        of_class = [rng.permutation(np.flatnonzero(train.labels == digit))[: sizes[-1]] for digit in range(10)]
-        drawn = np.stack(of_class, axis=1).ravel()  # the first 10 n are n of each class: larger sets hold the smaller
-        for name, read in features.items():
-            x, labels = read(train.images[drawn]), train.labels[drawn]
-            for i, n in enumerate(sizes):
-                error = _error(x[: 10 * n], labels[: 10 * n], x_test[name], test.labels[:n_test])
-                errors[name][trial, i] = error
-
+    errors = _errors(features, train, test, n_test, sizes, n_draws, rng)
     image = test.images[:1]
     z = convolutional_autoencoder.encode(learned, _prepare(image) / unit)
     return {
@@ -98,6 +88,24 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         "n unlabelled": n_crops,
         "source": f"{train.source}; {n_test:,} for the error, of {test.source}",
     }
+
+
+def _errors(
+    features: dict[str, Features], train: Any, test: Any, n_test: int, sizes: list[int], n_draws: int,
+    rng: np.random.Generator,
+) -> dict[str, Array]:  # fmt: skip
+    """Return the test error on each kind of features after each draw of labelled digits, (draws, sizes)."""
+    x_test = {name: read(test.images[:n_test]) for name, read in features.items()}
+    errors = {name: np.zeros((n_draws, len(sizes))) for name in features}
+    for trial in range(n_draws):
+        of_class = [rng.permutation(np.flatnonzero(train.labels == digit))[: sizes[-1]] for digit in range(10)]
+        drawn = np.stack(of_class, axis=1).ravel()  # the first 10 n are n of each class: larger sets hold the smaller
+        for name, read in features.items():
+            x, labels = read(train.images[drawn]), train.labels[drawn]
+            for i, n in enumerate(sizes):
+                error = _error(x[: 10 * n], labels[: 10 * n], x_test[name], test.labels[:n_test])
+                errors[name][trial, i] = error
+    return errors
 
 
 def _prepare(images: Array) -> Array:

@@ -46,26 +46,23 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     W = rng.normal(size=(d, k))
     W /= np.linalg.norm(W, axis=0)
     z = (rng.random((n + n_new, k)) < 0.1) * rng.normal(size=(n + n_new, k))
-    y, z_new = z @ W.T, z[n:]
+    y, z_new, thresholds = z @ W.T, z[n:], dict[Selection, Array]()
 
     def train(params: Params, selection: Selection, n: int, rates: dict[float, int], **options: Any) -> Array:
         W_, y_, z_ = (a.astype(params.V.dtype, copy=False) for a in (W, y[:n], z[:n]))
-        options |= {"selection": selection}
+        options |= {"selection": selection, "rng": rng}
         for rate, n_epochs in rates.items():
-            found = coupled_lista.fit(params, W_, y_, z_, rng, rate=rate, n_epochs=n_epochs, **options)
-            params = found.params
+            params = coupled_lista.fit(params, W_, y_, z_, rate=rate, n_epochs=n_epochs, **options).params
         thresholds[selection] = params.theta
         return decibel(coupled_lista.iterates(params, W, y[-n_new:], selection))
 
     def decibel(codes: Any) -> Array:
-        path = [0 * z_new, *islice(codes, n_steps)]
-        return np.array([10 * np.log10(np.sum((code - z_new) ** 2) / np.sum(z_new**2)) for code in path])
+        return _decibel([0 * z_new, *islice(codes, n_steps)], z_new)
 
     def best(method: Any) -> tuple[float, Array]:
         found = {lam: decibel(method(W, y[-n_new:], lam, 0 * z_new)) for lam in LAMBDAS}
         return min(found.items(), key=lambda item: float(item[1][-1]))
 
-    thresholds: dict[Selection, Array] = {}
     # in single precision rounding alone moves the end of this one by 8 dB, that of the other two by 0.2
     ista = coupled_lista.from_dictionary(W, 0.1, n_steps)
     start = coupled_lista.init(coupled_lista.analytic_weights(W).astype(np.float32), n_steps)
@@ -85,6 +82,11 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         "source": f"synthetic, y = W z*: {k} unit Gaussian atoms of {d} numbers, one code in ten normal, the others 0; "
         f"{n_new:,} new signals",
     }
+
+
+def _decibel(path: list[Array], z: Array) -> Array:
+    """Return the squared error of each of these codes relative to the square of the right ones, in decibel."""
+    return np.array([10 * np.log10(np.sum((code - z) ** 2) / np.sum(z**2)) for code in path])
 
 
 def draw(data: dict[str, Any]) -> Figure:
