@@ -68,11 +68,10 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     start = coupled_lista.init(coupled_lista.analytic_weights(W).astype(np.float32), n_steps)
     learned = train(ista, PAPER, n, MANY, learned=Params._fields)
     selected, alista = (train(start, selection, n // 2, FEW) for selection in (PAPER, PLAIN))
-    (lam_ista, error_ista), (lam_fista, error_fista) = best(textbook.ista), best(textbook.fista)
+    lams, errors = zip(best(textbook.ista), best(textbook.fista), strict=True)
     return {
-        "ISTA": error_ista,
-        "FISTA": error_fista,
-        "lam of ISTA, FISTA": np.array([lam_ista, lam_fista]),
+        **dict(zip(("ISTA", "FISTA"), errors, strict=True)),
+        "lam of ISTA, FISTA": np.array(lams),
         "ALISTA": alista,
         LEARNED: learned,
         SELECTED: selected,
