@@ -4,7 +4,6 @@ from graphlib import TopologicalSorter
 
 from scripts import architecture
 
-
 IMPORTS = architecture.imports()
 
 
