@@ -1,5 +1,5 @@
 """What every chapter stands on, and which knows no chapter.
 
-Reading order: `arrays`, `gradient_check`, `numerics`, `costs`, `layers`, `proximal`, `parameters`, `optimizers`,
-`results`, `training`, `validation`.
+Reading order: `convolution`, when images come; the rest whenever it is met, or last: `arrays`, `gradient_check`,
+`numerics`, `costs`, `layers`, `proximal`, `parameters`, `optimizers`, `results`, `training`, `validation`.
 """

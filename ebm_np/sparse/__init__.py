@@ -4,7 +4,7 @@ Reading order: `regularized` (why z must be limited), `sparse_coding` (the model
 `dictionary` (how W is learned), `gabor` (what it learns of natural images), `lista` (a network that guesses z),
 `predictive` (an encoder and a decoder trained together), `coupled_lista` (how few numbers such a network must learn).
 Of images as a whole: `convolutional` (the model), `operator_fista` (how maps are found), `convolutional_dictionary`
-(how kernels are learned), `convolutional_autoencoder` (a network that guesses the maps). The fast path may be read
-last, for large batches: `gram_form`, `fast_fista`, `sweeps`, `supports`, `active_set`; for images:
-`convolutional_working_set`.
+(how kernels are learned), `convolutional_autoencoder` (a network that guesses the maps), `convolutional_working_set`
+(the same maps, many times faster). The fast path for large batches may be read last: `gram_form`, `fast_fista`,
+`sweeps`, `supports`, `active_set`.
 """
