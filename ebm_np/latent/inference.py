@@ -64,7 +64,7 @@ def _scale_free(method: Method) -> Method:
         unit[unit == 0] = 1
         parts = [lambda rows, z, part=part: part(rows, z) / unit[rows] for part in landscape]
         found = method(Landscape(*parts), z0, **options)
-        return found._replace(energy=landscape.value(rows, found.z[:, None])[:, 0])
+        return found._replace(energy=found.energy * unit[:, 0])
 
     return scaled
 

@@ -7,7 +7,7 @@ from strategies import arrays, betas
 
 from ebm_np.foundations.gradient_check import complex_step
 from ebm_np.foundations.optimizers import gradient_descent
-from ebm_np.latent import ellipse, inference
+from ebm_np.latent import ellipse, inference, losses
 from ebm_np.latent.ellipse import LECTURE_SAMPLE, UNTRAINED, Params
 
 Y23, Y10 = LECTURE_SAMPLE[22:23], LECTURE_SAMPLE[9:10]
@@ -268,7 +268,61 @@ def test_the_sample_is_the_lectures_and_cannot_be_changed():
             constant[0] = 0
 
 
+# --- inference
+
+
+@pytest.mark.parametrize("method", ellipse.METHODS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_method_finds_the_well_that_it_starts_in_and_keeps_the_precision(method, dtype):
+    y = (LECTURE_SAMPLE[:4] * 1.1).astype(dtype)
+    least, minima = zip(*(oracles.nearest_angles(UNTRAINED.w, row) for row in y), strict=True)
+    start = np.array([angles[0] for angles in minima]) + 0.1
+    found = ellipse.infer(Params(UNTRAINED.w.astype(dtype)), y, method=method, z0=start)
+    assert found.z.dtype == found.energy.dtype == found.trace.dtype == dtype
+    np.testing.assert_allclose(found.energy, least, rtol=1e-12 if dtype is np.float64 else 1e-4)
+    assert found.converged.tolist() == [True] * 4
+    assert found.n_iter >= 1
+    assert found.trace.shape == ((found.n_iter + 1, 4) if method in ("cg", "l-bfgs") else (0, 4))
+
+
+def test_one_start_serves_all_samples_and_by_default_it_is_the_lectures():
+    for found in (
+        ellipse.infer(UNTRAINED, LECTURE_SAMPLE, method="cg"),
+        ellipse.infer(UNTRAINED, LECTURE_SAMPLE, method="cg", z0=0.5),
+    ):
+        np.testing.assert_array_equal(found.trace[0], 0.5)
+
+
 # --- training
+
+
+@pytest.mark.parametrize(
+    "loss", [None, losses.energy_loss(), losses.hinge_loss(2.0), losses.log_loss()], ids=["", "energy", "hinge", "log"]
+)
+@pytest.mark.parametrize(("beta", "n_latents"), [(np.inf, 96), (20.0, 5)])
+def test_a_full_batch_makes_a_step_down_the_gradient_of_the_loss_functional(loss, beta, n_latents):
+    y, heard = LECTURE_SAMPLE, []
+    fitted = ellipse.fit(
+        UNTRAINED,
+        y,
+        np.random.default_rng(0),
+        beta=beta,
+        loss=loss,
+        contrast=lambda rng, y: 1.5 * y,
+        batch_size=None,
+        n_latents=n_latents,
+        callback=lambda *report: heard.append(report),
+    )
+    value, gradient = losses.functional_and_grad(
+        losses.energy_loss() if loss is None else loss,
+        lambda y: ellipse.free_energy(UNTRAINED, y, beta, n_latents),
+        lambda y, c: ellipse.free_energy_grad_params(UNTRAINED, y, beta, c, n_latents),
+        y,
+        1.5 * y,
+    )
+    np.testing.assert_allclose(fitted.params.w, UNTRAINED.w - 0.3 * gradient.w, rtol=1e-13)
+    assert fitted.history[0] == pytest.approx(value, rel=1e-13)
+    assert heard == [(1, fitted.history[0])]
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.3, 0.4, 0.5])
@@ -456,9 +510,11 @@ def test_training_that_diverges_is_an_error_not_a_nan():
 HUGE = np.array([[1e200, 0.0]])
 
 
-def test_numbers_whose_squares_overflow_are_refused_by_name():
+def test_numbers_whose_squares_overflow_and_other_shapes_are_refused_by_name():
     with pytest.raises(ValueError, match=r"^y: expected numbers up to .*, whose squares are finite, got 1e\+200"):
         ellipse.infer(UNTRAINED, HUGE)
+    with pytest.raises(ValueError, match=r"^y: expected shape \(N, 2\), got shape \(1, 1\)$"):
+        ellipse.infer(UNTRAINED, HUGE[:, :1])
     with pytest.raises(ValueError, match=r"^params.w: expected numbers up to"):
         ellipse.free_energy(Params(HUGE[0]), LECTURE_SAMPLE, 1.0)
 

@@ -184,7 +184,7 @@ def test_energy_is_that_of_the_latent_returned(method):
 def test_float32_in_float32_out(method):
     params, y = Params(UNTRAINED.w.astype(np.float32)), LECTURE_SAMPLE[:4].astype(np.float32)
     found = ellipse.infer(params, y, method=method)
-    assert found.z.dtype == found.energy.dtype == np.float32
+    assert found.z.dtype == found.energy.dtype == found.trace.dtype == np.float32
     np.testing.assert_allclose(
         found.energy, ellipse.infer(UNTRAINED, LECTURE_SAMPLE[:4], method=method).energy, rtol=1e-4
     )
@@ -206,6 +206,59 @@ def test_the_grid_is_even_and_starts_at_zero(n):
     np.testing.assert_allclose(np.diff(np.append(inference.grid(n), 2 * np.pi)), 2 * np.pi / n, rtol=1e-13)
     assert inference.grid(n)[0] == 0
     assert inference.grid(n, np.float32).dtype == np.float32
+
+
+def test_latents_are_the_grid_in_the_precision_of_the_samples():
+    for like, dtype in ((np.ones(3, np.float32), np.float32), (np.ones(3), np.float64), (np.ones(3, int), np.float64)):
+        found = inference.latents(7, like)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, inference.grid(7, dtype))
+    with pytest.raises(ValueError, match=r"^n_latents: expected a whole number of at least 1, got 0$"):
+        inference.latents(0, np.ones(3))
+
+
+def parabolas(curvature, bottom):
+    """E = c (z - b)^2 / 2, each sample with its own c and b."""
+    c, b = np.reshape(curvature, (-1, 1)), np.reshape(bottom, (-1, 1))
+    return inference.Landscape(
+        lambda rows, z: c[rows] * (z - b[rows]) ** 2 / 2,
+        lambda rows, z: c[rows] * z - c[rows] * b[rows],
+        lambda rows, z: c[rows] + 0 * z,
+    )
+
+
+def test_the_polish_mends_the_last_digits_and_does_not_search():
+    start = np.array([1 + 1e-4, 1.0, 1.5, 1.9, 0.5, 3.5])
+    found = inference._finish(parabolas(np.full(6, 1.0), np.ones(6)), start, 7)
+    np.testing.assert_array_equal(found.z, [1.0, 1.0, *start[2:]])
+    assert found.converged.tolist() == [True, True, False, False, False, False]
+    assert found.n_iter == 7
+
+
+def test_a_flat_place_counts_as_a_minimum_and_a_top_does_not():
+    found = inference._finish(parabolas([0.0, 1.0, -1.0], np.ones(3)), np.ones(3), 1)
+    assert found.converged.tolist() == [True, True, False]
+    np.testing.assert_array_equal(found.z, 1)
+
+
+def test_in_a_steep_well_rounding_alone_is_left_of_the_slope_and_that_is_converged():
+    bottom = 1 / np.arange(3.0, 40)
+    assert inference._finish(parabolas(np.full(37, 1e6), bottom), bottom + 1e-5, 1).converged.all()
+
+
+@pytest.mark.parametrize("method", ["cg", "l-bfgs"])
+def test_descents_follow_the_slope_that_was_derived_by_hand_to_a_millionth(method):
+    exact, asked = ellipse.landscape(UNTRAINED, LECTURE_SAMPLE), []
+
+    def slope(rows, z):
+        asked.append(z)
+        return exact.slope(rows, z)
+
+    found = inference.METHODS[method](exact._replace(slope=slope), np.full(24, 0.5))
+    assert len(asked) > 24 * 3 + 3  # three are for the polish
+    rows = np.arange(24)
+    height = np.ptp(exact.value(rows, inference.grid(48)), axis=1)
+    assert (np.abs(exact.slope(rows, found.trace[-1][:, None])[:, 0]) <= 1e-6 * height).all()
 
 
 def test_newton_finds_the_bottom_of_every_well_of_a_wavy_landscape():
