@@ -6,11 +6,13 @@ A figure is a module `scripts/<chapter>/<figure>.py` with
     ORDER                      its place in the book, a whole number
     NOTE                       where the notes show it, e.g. "15-1, figure 4"
     EQUATION, FUNCTION, TEST   what it draws, which function computes it, which test proves that function
+    TOLERANCE, CHANCE          if it needs them: what `--check` allows, and arrays that hang on the rounding of each sum
     compute(rng, quick=False)  -> dict of arrays; "source" names the data; `quick` allows smaller sizes
     draw(data)                 -> matplotlib figure
 
 and gives `figures/<chapter>/<figure>.png` and `.json`: the numbers of the full figure, and those of a quick run,
-against which `--check` compares. Long arrays are recorded by their statistics and a hundred of their entries.
+against which `--check` compares. Long arrays are recorded by their statistics and a hundred of their entries; those of
+CHANCE, such as states of a chain that has tossed a billion coins in single precision, by mean and spread only.
 """
 
 import ast
@@ -69,10 +71,10 @@ def compute(name: str, quick: bool) -> dict[str, Any]:
 
 def build(name: str, folder: Path = FIGURES, quick: bool = False) -> str:
     """Compute, draw and write one figure; return what data it was made from."""
-    data = compute(name, quick)
-    record = {"figure": name, "quick": numbers(data if quick else compute(name, quick=True))}
+    data, chance = compute(name, quick), getattr(load(name), "CHANCE", ())
+    record = {"figure": name, "quick": numbers(data if quick else compute(name, quick=True), chance)}
     if not quick:
-        record["full"] = numbers(data)
+        record["full"] = numbers(data, chance)
     drawn = picture(load(name), data)
     # the numbers first: where a run is killed between the two, `--check` finds out
     write(folder / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
@@ -98,7 +100,7 @@ def check(name: str, folder: Path = FIGURES, quick: bool = False) -> str:
         raise ValueError(
             f"{path}: expected the record of a {'quick' if quick else 'full'} figure, found none"
         ) from error
-    computed = numbers(compute(name, quick))
+    computed = numbers(compute(name, quick), getattr(load(name), "CHANCE", ()))
     if source != computed["source"]:
         return f"not compared: recorded from {source}, here {computed['source']}"
     _compare(recorded, computed, getattr(load(name), "TOLERANCE", TOLERANCE), name)
@@ -113,9 +115,13 @@ def picture(script: ModuleType, data: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def numbers(data: dict[str, Any]) -> dict[str, Any]:
-    """Return what a record keeps of the data of a figure."""
-    return {key: value if isinstance(value, str) else _summary(np.asarray(value, float)) for key, value in data.items()}
+def numbers(data: dict[str, Any], chance: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a record keeps of the data of a figure: of arrays that chance decides, less."""
+    kept = {}
+    for key, value in data.items():
+        array = None if isinstance(value, str) else np.asarray(value, float)
+        kept[key] = value if array is None else _spread(array) if key in chance else _summary(array)
+    return kept
 
 
 def write(path: Path, content: bytes) -> None:
@@ -141,6 +147,10 @@ def _summary(array: Array) -> Any:
     }
 
 
+def _spread(array: Array) -> dict[str, Any]:
+    return {"shape": list(array.shape), "mean, std": _rounded(np.array([array.mean(), array.std()]))}
+
+
 def _rounded(array: Array) -> Any:
     if array.ndim == 0:
         return float(f"{array:.9g}")
@@ -152,7 +162,7 @@ def _compare(recorded: Any, computed: Any, tolerance: float, where: str) -> None
         if recorded.keys() != computed.keys():
             raise AssertionError(f"{where}: recorded {sorted(recorded)}, computed {sorted(computed)}")
         for key, value in recorded.items():
-            _compare(value, computed[key], tolerance, f"{where}, {key}")
+            _compare(value, computed[key], 0.0 if key == "shape" else tolerance, f"{where}, {key}")
         return
     if any(isinstance(value, str | dict) for value in (recorded, computed)):
         if recorded != computed:

@@ -6,8 +6,8 @@ end of a stroke, a bend, a piece of paper. Below, test digits: upper halves are 
 by 500 steps, three times each. What the half decides comes out the same each time; what it leaves open is open. Right,
 fantasy: a chain in each row starts with pixels drawn alone, each by its mean, and takes steps of block Gibbs. After
 100 or some more there is a digit; from then on a chain wanders from digit to digit, and may stay for long. Shown is
-p(v|h); the chain itself are bits. log Z has 2^500 terms: annealing from below and from above brackets it, to a tenth
-of a nat, and with it the likelihood of the test digits.
+p(v|h); the chain itself are bits. log Z has 2^500 terms: annealing from below and from above brackets it, to about
+a nat, and with it the likelihood of the test digits.
 """
 
 from typing import Any
@@ -25,7 +25,8 @@ NOTE = "004, Restricted Boltzmann Machine (RBM): filters, samples from long chai
 EQUATION = "p(h_j = 1 | v) = sigmoid(c_j + (v W)_j), p(v_i = 1 | h) = sigmoid(b_i + (W h)_i)"
 FUNCTION = "ebm_np.physics.boltzmann.gibbs"
 TEST = "tests/physics/test_boltzmann.py::test_clamped_units_stay_and_the_others_become_draws_given_them"
-TOLERANCE = 0.05
+TOLERANCE = 0.1
+CHANCE = ("filters", "chains", "halves")
 HIDDEN = 500
 SCHEDULE = ((10, 0.05), (10, 0.02), (5, 0.005), (5, 0.002))
 """Epochs, and rate."""

@@ -24,6 +24,7 @@ EQUATION = "F(v) = -b.v - sum_j softplus(c_j + (v W)_j)"
 FUNCTION = "ebm_np.physics.boltzmann.free_energy"
 TEST = "tests/physics/test_boltzmann.py::test_free_energy_is_minus_the_log_of_the_sum_over_all_hidden_states"
 TOLERANCE = 0.05
+CHANCE = ("pictures",)
 HIDDEN = 16
 SCHEDULE = ((10, 0.03), (5, 0.005))
 KINDS = {

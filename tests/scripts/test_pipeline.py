@@ -427,6 +427,23 @@ def test_a_script_sets_its_own_tolerance(tmp_path, script):
         pipeline.check("chapter/figure", tmp_path)
 
 
+def test_of_arrays_that_chance_decides_shape_mean_and_spread_are_compared(tmp_path, script):
+    coins = np.random.default_rng(0).integers(0, 2, 9_000)
+    script.CHANCE, script.TOLERANCE = ("y",), 0.05
+    script.compute = lambda rng, quick: {"y": coins, "source": "coins"}
+    pipeline.build("chapter/figure", tmp_path)
+    script.compute = lambda rng, quick: {"y": coins[::-1], "source": "coins"}
+    assert pipeline.check("chapter/figure", tmp_path) == "agrees"
+    for other in (coins[:-1], coins * 1.1, 1 - 0 * coins, 0.5 + 0 * coins):
+        script.compute = lambda rng, quick, other=other: {"y": other, "source": "coins"}
+        with pytest.raises(AssertionError, match="chapter/figure, y"):
+            pipeline.check("chapter/figure", tmp_path)
+    script.CHANCE = ()
+    script.compute = lambda rng, quick: {"y": coins[::-1], "source": "coins"}
+    with pytest.raises(AssertionError, match="chapter/figure, y"):
+        pipeline.check("chapter/figure", tmp_path)
+
+
 def test_numbers_from_other_data_are_not_compared_and_the_outcome_says_so(tmp_path, script):
     pipeline.build("chapter/figure", tmp_path)
     script.compute = lambda rng, quick: {"y": np.zeros(7), "source": "seven zeros"}
