@@ -49,6 +49,7 @@ sparse.textbook: lipschitz ista fista coordinate_descent
 """Steps of a method, called many times by the function that has checked what they are about."""
 
 DISK = """
+__main__: title main
 data.idx: read_idx
 data.locations: data_folder
 data.mnist: load load_or_synthetic

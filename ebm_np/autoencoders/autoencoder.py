@@ -66,7 +66,7 @@ class Model(NamedTuple):
 
 def encode(params: Network, y: Array, model: Model) -> Array:
     """Return h = Enc(y): (N, d) -> (N, k). It, `decode` and `reconstruct` raise errors that name an argument."""
-    params, y, model = _checked(params, y, model)
+    params, y, model = _checked_input(params, y, model)
     return mlp(params.encoder, y, model.f, last=model.f)
 
 
@@ -249,14 +249,18 @@ def _grad_params(params: Network, y: Array, passed: _Passed, model: Model, weigh
 
 
 def _checked(params: Network, y: Array, model: Model) -> tuple[Network, Array, Model]:
-    params = checked(params)
-    y = validation.squarable("y", y, ("N", params.encoder[0].W.shape[1]))
-    model = _checked_model(model)
+    params, y, model = _checked_input(params, y, model)
     with np.errstate(over="ignore"):
         validation.squarable("model.lam", np.asarray(model.lam).astype(y.dtype), ())
     if model.cost == "binary_cross_entropy" and (y.min() < 0 or y.max() > 1):
         raise ValueError(f"y: expected numbers in [0, 1] for binary cross-entropy, got {y.min():.3g} to {y.max():.3g}")
     return params, y, model
+
+
+def _checked_input(params: Network, y: Array, model: Model) -> tuple[Network, Array, Model]:
+    """Return all three, checked; y may be a y^, of which nothing is asked but that it can be squared."""
+    params = checked(params)
+    return params, validation.squarable("y", y, ("N", params.encoder[0].W.shape[1])), _checked_model(model)
 
 
 def _checked_model(model: Model) -> Model:

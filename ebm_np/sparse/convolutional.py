@@ -156,9 +156,6 @@ def infer(
     """
     K, y, shape = checked(params, y, boundary)
     lam, tol = validation.positive("lam", lam), validation.positive("tol", tol)
-    with np.errstate(over="ignore"):  # the error is the one message
-        for name, number in (("lam", lam), ("tol", tol)):
-            validation.squarable(name, np.asarray(number).astype(y.dtype), ())
     max_iter = validation.count("max_iter", max_iter)
     validation.choice("method", method, METHODS)
     if method != "fista" and (trace or pull is not None):
@@ -168,12 +165,13 @@ def infer(
     K, y_used = K.astype(precision, copy=False), y.astype(precision, copy=False)
     z = np.zeros(shape, precision) if z0 is None else validation.squarable("z0", z0, shape).astype(precision)
     pull = None if pull is None else _checked_pull(pull, shape, precision)
-    if method == "fista":
-        path = iterates(Params(K), y_used, z, lam, boundary, pull)
-        del z  # codes may be large: keep no more of them than need be
-        found = settle(path, tol, max_iter, trace)
-    else:
-        found = convolutional_working_set.solve(K, y_used, z, lam, boundary, tol, max_iter)
+    with np.errstate(over="ignore"):  # where lam is huge, energies may be infinite, but not that of 0
+        if method == "fista":
+            path = iterates(Params(K), y_used, z, lam, boundary, pull)
+            del z  # codes may be large: keep no more of them than need be
+            found = settle(path, tol, max_iter, trace)
+        else:
+            found = convolutional_working_set.solve(K, y_used, z, lam, boundary, tol, max_iter)
     if not found.converged.all():
         left = f"{np.count_nonzero(~found.converged)} of {len(y)} images have not converged"
         message = f"{left} after {found.n_iter} iterations of {method!r}, tol = {tol:g}"

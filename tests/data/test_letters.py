@@ -68,7 +68,8 @@ def test_what_is_no_capital_letter_is_refused(wrong):
     [
         ("text", lambda: letters("")),
         ("text", lambda: letters(None)),
-        ("letter", lambda: letters("HELLO WORLD")),
+        ("text", lambda: letters("HELLO WORLD")),
+        ("letter", lambda: bitmap("AB")),
         ("scale", lambda: bitmap("A", scale=0)),
         ("scale", lambda: letters("A", scale=1.5)),
         ("dtype", lambda: bitmap("A", dtype=int)),

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from sparse.problems import by_all_signs, dictionary, problems, total
 from strategies import SIZES, generators
 
+from ebm_np.foundations.costs import squared_error
 from ebm_np.foundations.proximal import shrink
-from ebm_np.sparse.sparse_coding import Params, gap
+from ebm_np.sparse.sparse_coding import Params, energy, gap
 from ebm_np.sparse.textbook import coordinate_descent, fista, ista, lipschitz
 
 EVERY_METHOD = pytest.mark.parametrize("method", [ista, fista, coordinate_descent])
@@ -212,3 +213,21 @@ def test_the_notes_step_without_the_factor_two_finds_the_minimum_of_another_ener
         z = shrink(z - (z @ W.T - y) @ W / L, lam / L)
     np.testing.assert_allclose(z, by_all_signs(W, y, 2 * lam)[1], atol=1e-9)
     assert total(W, y, z, lam)[0] > by_all_signs(W, y, lam)[0][0] * (1 + 1e-3)
+
+
+def test_erratum_10_a_step_minimises_a_bound_of_the_sum_and_not_each_term_in_turn(rng):
+    """The note: "alternately optimizing the two terms". In turn, the second alone asks for the code 0, every time."""
+    W, y = draw_problem(rng)
+    lam, z, L = 0.3, rng.normal(size=(4, 5)), lipschitz(W)
+    z_next = next(ista(W, y, lam, z))
+
+    def bound(z_new):
+        tangent = squared_error(y, z @ W.T) + (2 * (z @ W.T - y) @ W * (z_new - z)).sum(axis=1)
+        return tangent + L / 2 * ((z_new - z) ** 2).sum(axis=1) + lam * np.abs(z_new).sum(axis=1)
+
+    for _ in range(50):
+        other = z_next + 10 ** rng.uniform(-3, 0) * rng.normal(size=z.shape)
+        assert (bound(other) > bound(z_next)).all()
+        assert (bound(other) >= energy(Params(W), y, other, lam)).all()
+    found = first(500, ista(W, y, lam, z))[-1]
+    assert (energy(Params(W), y, found, lam) < energy(Params(W), y, np.zeros_like(z), lam)).all()
