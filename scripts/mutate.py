@@ -32,6 +32,9 @@ DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
 # This file is also a plugin of pytest within mutmut, which imports everything once and forks: without it, the constants
 # of the library and of the tests would be those of the code without the mutant.
 
+PATIENCE = 2.0
+"""Seconds; longer tests, trainings mostly, are not asked. What only they would notice counts as alive."""
+
 called_at_import: set[str] = set()
 
 
@@ -50,6 +53,13 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_setup() -> None:
     """Let every test count as one of these functions."""
     state()._stats.update(called_at_import)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave out the tests that take too long."""
+    slow = {test for test, duration in state().duration_by_test.items() if duration > PATIENCE}
+    for tests in state().tests_by_mangled_function_name.values():
+        tests -= slow
 
 
 def statuses(path: Path) -> dict[str, str]:

@@ -6,9 +6,10 @@ from strategies import arrays, betas
 
 from ebm_np.data.ellipse import radii, sample_horn
 from ebm_np.foundations.gradient_check import complex_step, gradient_check
-from ebm_np.foundations.optimizers import adam
+from ebm_np.foundations.optimizers import adam, gradient_descent
 from ebm_np.foundations.parameters import flatten, leaves, tree_map
 from ebm_np.latent import ellipse, horn, inference, losses
+from ebm_np.latent.nearest_point import nearest_angle
 
 G_HIDDEN = st.sampled_from([None, (), (4,), (5, 3)])
 seeds = st.integers(0, 2**32 - 1)
@@ -113,6 +114,71 @@ def test_inference_beats_a_fine_grid(seed, g_hidden):
     assert (found.energy <= horn.energy(params, x, y, inference.grid(5000)).min(axis=1) + 1e-12).all()
     np.testing.assert_allclose(found.energy, horn.energy(params, x, y, found.z[:, None])[:, 0], rtol=1e-12)
     assert found.converged.all()
+
+
+@pytest.mark.parametrize("options", [{}, {"n_grid": 3}, {"n_grid": 48}])
+def test_behind_a_network_newton_starts_from_a_grid_of_forty_eight_unless_told_otherwise(options):
+    params, x, y = model(3, (5, 3), n=6)
+    params = params._replace(g=tree_map(lambda a: 3 * a, params.g))  # so wavy that the grid matters
+    found = horn.infer(params, x, y, **options)
+    expected = inference.newton(horn.landscape(params, x, y), np.zeros(6), **{"n_grid": 48, **options})
+    np.testing.assert_array_equal(found.z, expected.z)
+    assert found.n_iter == expected.n_iter
+    assert options != {"n_grid": 3} or not np.allclose(found.energy, horn.infer(params, x, y).energy)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_without_one_it_is_exact_and_leaves_no_trace(dtype):
+    params, x, y = tree_map(lambda a: a.astype(dtype), model(3, None))
+    found, (z, n_iter, converged) = horn.infer(params, x, y), nearest_angle(horn.radii(params, x), y)
+    np.testing.assert_array_equal(found.z, z)
+    np.testing.assert_array_equal(found.converged, converged)
+    assert found.n_iter == n_iter
+    assert found.trace.shape == (0, 4)
+    assert found.trace.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "loss", [None, losses.energy_loss(), losses.hinge_loss(2.0), losses.log_loss()], ids=["", "energy", "hinge", "log"]
+)
+@pytest.mark.parametrize(("beta", "n_latents"), [(np.inf, 96), (20.0, 5)])
+def test_a_full_batch_makes_a_step_down_the_gradient_of_the_loss_functional(loss, beta, n_latents):
+    params, x, y = model(1, (3,))
+    heard = []
+    fitted = horn.fit(
+        params,
+        (x, y),
+        np.random.default_rng(0),
+        beta=beta,
+        loss=loss,
+        contrast=lambda rng, y: 1.5 * y,
+        optimizer=gradient_descent(0.1),
+        n_epochs=1,
+        batch_size=None,
+        n_latents=n_latents,
+        callback=lambda *report: heard.append(report),
+    )
+    value, gradient = losses.functional_and_grad(
+        losses.energy_loss() if loss is None else loss,
+        lambda y: horn.free_energy(params, x, y, beta, n_latents),
+        lambda y, c: horn.free_energy_grad_params(params, x, y, beta, c, n_latents),
+        y,
+        1.5 * y,
+    )
+    np.testing.assert_allclose(flatten(fitted.params), flatten(params) - 0.1 * flatten(gradient), rtol=1e-11)
+    assert fitted.history[0] == pytest.approx(value, rel=1e-12)
+    assert heard == [(1, fitted.history[0])]
+
+
+def test_by_default_adam_makes_two_hundred_epochs_of_steps_of_a_hundredth_on_batches_of_32(rng):
+    params, x, y = model(1, None, n=40)
+
+    def fit(**options):
+        return horn.fit(params, (x, y), np.random.default_rng(0), **options)
+
+    expected = fit(optimizer=adam(1e-2), n_epochs=3, batch_size=32)
+    np.testing.assert_array_equal(flatten(fit(n_epochs=3).params), flatten(expected.params))
+    assert len(horn.fit(params, (x[:1], y[:1]), rng).history) == 200
 
 
 @pytest.mark.parametrize("seed", [0, 1])
