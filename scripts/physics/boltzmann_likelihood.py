@@ -3,12 +3,13 @@
 A machine of 784 visible and 16 hidden units, trained on black-and-white digits for 50 epochs by persistent contrastive
 divergence, chains and batches of 100. Its 65,536 hidden states are summed over: log p of the test digits is exact.
 Left: plain and centred gradient at a rate of .01 (a published NumPy implementation reports -149.05 and -142.56 for
-these settings), and centred with a rate that falls from .03 to .001. At a constant rate the machine dances about its
-optimum; a smaller one lets it rest. Squares are estimates by annealing (100 runs, 1,000 steps, bars of three errors):
-they lie on the exact line. Middle: the log-pseudo-likelihood of the same machines. It needs no Z and rises as well, but
-not in step: it is most pleased long before log p is. Right: annealing from below (there) and from above (back), from
-the machine without couplings and from draws of this one. With few steps each is wrong, on its own side; they meet at
-the exact value. Where log Z cannot be summed, this is how one knows.
+such machines), and centred with a rate that falls from .03 to .001. At a constant rate a machine dances about its
+optimum, by a nat or two. Squares are estimates by annealing (100 runs, 1,000 steps, bars of three errors). Middle: the
+log-pseudo-likelihood. It needs no Z, tells better machines from worse, and does not notice when log p falls, as at the
+end of the best. Right, for that one: annealing there, from the machine without couplings, and back, from exact draws.
+With few steps each is wrong on its own side. The way there stays a nat or two low, more than its bars say: no error
+knows of a mode that no run has found. The way back, which starts in all of them, ends at the exact value. Where log Z
+cannot be summed, the two together tell what one of them hides.
 """
 
 from typing import Any

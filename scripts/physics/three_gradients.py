@@ -1,14 +1,14 @@
 """Contrastive divergence, persistent chains and the exact gradient, where all three can be computed.
 
 A machine of 9 visible and 8 hidden units learns bars and stripes; its 512 x 256 states are enumerated at will. All
-start alike and go down their own gradient at the same rate, 192 chains where there are chains. Left: the exact
-log-likelihood (the mean of four seeds, and their range). The exact gradient rises without end towards what eight units
-can do. CD-1 rises as fast and then turns: it digs where one step from the data leads and never looks elsewhere, so that
-states far from all data keep their probability. CD-10 is better, not cured. Persistent chains go elsewhere, and while
-learning is slow enough for them they follow the exact gradient; tempered ones, which walk further, too. Right: why. The
-*mean* of the gradient that CD-k takes, exactly, by powers of the matrix of a Gibbs step, and its angle to the true
-gradient, on machines the exact gradient has trained so far: while couplings are weak a step or two will do, later
-hundreds will not.
+start alike and go down their own gradient at the same rate, 192 chains where there are chains. Left: how far the exact
+log-likelihood is from the best possible (the mean of four seeds, and their range). CD-1 stays half a nat away and then
+turns back: it digs where one step from the data leads and never looks elsewhere, so that states far from all data keep
+their probability. Persistent chains look elsewhere and follow the exact gradient, until couplings have grown so large
+that they stick: then they chase one mode after another. Tempered chains, which walk further, do not stick, and ten
+steps from the data are enough here. Right: why. The *mean* of the gradient that CD-k takes, exactly, by powers of the
+matrix of a Gibbs step, and its angle to the true gradient, on machines that the exact gradient has trained so far.
+While couplings are weak a step or two will do; later it takes hundreds. An angle of 40 degrees still leads uphill.
 """
 
 from typing import Any
