@@ -73,7 +73,12 @@ def checked_start(
 
 
 def untied(network: Network) -> Params:
-    """Return the two networks one by one; the matrices of a tied decoder are views of the encoder's."""
+    """Return the two networks one by one; the matrices of a tied decoder are views of the encoder's.
+
+    >>> tied = Tied((Affine(np.array([[1.0, 2.0]]), np.zeros(1)),), (np.zeros(2),))
+    >>> untied(tied).decoder[0].W.tolist()
+    [[1.0], [2.0]]
+    """
     if isinstance(network, Params):
         return network
     back = zip(reversed(network.encoder), network.offsets, strict=True)
