@@ -76,3 +76,22 @@ def _names(text: str) -> set[str]:
 
 
 TRUSTED = set().union(*map(_names, (MATHEMATICS, INNER_LOOPS, DISK, DOORS)))
+
+MAY_BE_ZERO = _names("""
+autoencoders.target_propagation: lam
+autoencoders.variational: last
+data.ellipse: noise x
+foundations.gradient_check: directions
+foundations.optimizers: b1 b2 mu
+foundations.validation: value
+latent.free_energy: axis
+physics.contrastive_divergence: decay
+physics.mechanics: g n_trace
+physics.modern_hopfield: n_trace
+sparse.convolutional_autoencoder: alpha
+sparse.convolutional_dictionary: forgetting
+sparse.dictionary: forgetting
+sparse.predictive: alpha
+sparse.regularized: level
+""")
+"""Numbers of which 0 is one: a weight that may be missing, noise that may be none."""
