@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from examples import public, valid_call
 from hostile import contains_nan, defaults, instead_of
-from trusted import MAY_BE_ZERO, TRUSTED
+from trusted import MAY_BE_ZERO, ON_DISK, TRUSTED
 
 from ebm_np.foundations.results import ConvergenceWarning
 
@@ -43,10 +43,10 @@ def is_worded(error, names):
     return isinstance(error, TypeError | ValueError | FloatingPointError) and named and bool(complaint)
 
 
-@every_function
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - ON_DISK))
 def test_a_valid_call_is_answered(name):
-    """A function that is new has to be given arguments in `examples`, or a reason to have no door in `trusted`."""
-    result = outcome(CALLED[name], valid_call(name, CALLED[name]))
+    """A function that is new has to be given arguments in `examples`; read-only ones, that it may not write to."""
+    result = outcome(FUNCTIONS[name], valid_call(name, FUNCTIONS[name]))
     assert not isinstance(result, Exception), result
     assert not contains_nan(result)
 

@@ -75,6 +75,7 @@ def _names(text: str) -> set[str]:
     }
 
 
+ON_DISK = _names(DISK)
 TRUSTED = set().union(*map(_names, (MATHEMATICS, INNER_LOOPS, DISK, DOORS)))
 
 MAY_BE_ZERO = _names("""
