@@ -20,7 +20,7 @@ sparse.convolutional_autoencoder: run encode decode distance energy energy_grad_
 autoencoders.autoencoder: energy energy_grad_y energy_grad_y_hat energy_grad_params
 autoencoders.contractive: penalty penalty_grad
 autoencoders.network: untied gathered
-autoencoders.target_propagation: encode decode energy energy_grad_z energy_grad_y energy_grad_params
+autoencoders.target_propagation: energy energy_grad_z energy_grad_y energy_grad_params
 autoencoders.variational: sample cost parts
 """
 """Equations as they stand in the notes: for rows and for paths of rows, for real numbers and for complex ones. Whoever
