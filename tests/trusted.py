@@ -20,7 +20,7 @@ sparse.convolutional_autoencoder: run encode decode distance energy energy_grad_
 autoencoders.autoencoder: energy energy_grad_y energy_grad_y_hat energy_grad_params
 autoencoders.contractive: penalty penalty_grad
 autoencoders.network: untied gathered
-autoencoders.target_propagation: encode decode energy energy_grad_z energy_grad_y energy_grad_params
+autoencoders.target_propagation: energy energy_grad_z energy_grad_y energy_grad_params
 autoencoders.variational: sample cost parts
 """
 """Equations as they stand in the notes: for rows and for paths of rows, for real numbers and for complex ones. Whoever
@@ -75,4 +75,24 @@ def _names(text: str) -> set[str]:
     }
 
 
+ON_DISK = _names(DISK)
 TRUSTED = set().union(*map(_names, (MATHEMATICS, INNER_LOOPS, DISK, DOORS)))
+
+MAY_BE_ZERO = _names("""
+autoencoders.target_propagation: lam
+autoencoders.variational: last
+data.ellipse: noise x
+foundations.gradient_check: directions
+foundations.optimizers: b1 b2 mu
+foundations.validation: value
+latent.free_energy: axis
+physics.contrastive_divergence: decay
+physics.mechanics: g n_trace
+physics.modern_hopfield: n_trace
+sparse.convolutional_autoencoder: alpha
+sparse.convolutional_dictionary: forgetting
+sparse.dictionary: forgetting
+sparse.predictive: alpha
+sparse.regularized: level
+""")
+"""Numbers of which 0 is one: a weight that may be missing, noise that may be none."""

@@ -56,7 +56,12 @@ def init(
 
 
 def jacobian(encoder: Layers, y: Array, f: str) -> Array:
-    """Return dh/dy for each sample: (N, d) -> (N, k, d)."""
+    """Return dh/dy for each sample: (N, d) -> (N, k, d).
+
+    >>> from ebm_np.foundations.layers import Affine
+    >>> jacobian((Affine(np.array([[1.0, 2.0]]), np.zeros(1)),), np.zeros((1, 2)), "sigmoid").tolist()  # 1/4 at 0
+    [[[0.25, 0.5]]]
+    """
     encoder = checked_layers("encoder", encoder)
     y = validation.squarable("y", y, ("N", encoder[0].W.shape[1]))
     validation.choice("f", f, ACTIVATIONS)

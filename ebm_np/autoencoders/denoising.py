@@ -66,6 +66,9 @@ def corrupt(y: Array, rng: np.random.Generator, corruption: Corruption) -> Array
     salt_and_pepper   `salt` or `pepper`, with probability level/2 each, else y
     dropout           0 with probability `level` < 1, else y / (1 - level): the mean is y. The lecture's notebook takes
                       level 1/2, that is y times 0 or 2. (In pixels from -1 to 1 what is dropped is gray.)
+
+    >>> corrupt(np.array([[1.0, 2.0]]), np.random.default_rng(0), Corruption("masking", 1.0)).tolist()
+    [[0.0, 0.0]]
     """
     y = validation.squarable("y", y, ("N", "d"))
     return _corrupt(y, validation.generator("rng", rng), _checked(corruption, y.dtype))
@@ -98,6 +101,9 @@ def posterior_mean(y_hat: Array, samples: Array, sigma: float) -> Array:
     """Return E[y | y^] where y is one of the samples (M, d), all as likely, derivation 4: (N, d) -> (N, d).
 
     No network comes nearer to (3) on these samples: it is what an ideal denoiser would learn by heart.
+
+    >>> posterior_mean(np.array([[0.0], [9.0]]), np.array([[-1.0], [1.0]]), sigma=0.5).round(6).tolist()
+    [[0.0], [1.0]]
     """
     samples = validation.squarable("samples", samples, ("M", "d"))
     y_hat = validation.squarable("y_hat", y_hat, ("N", samples.shape[1]))

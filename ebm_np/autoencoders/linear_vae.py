@@ -94,7 +94,12 @@ def tighten(params: Params) -> Params:
 
 
 def log_likelihood(params: Params, y: Array) -> Array:
-    """Return log p(y), equation (3), in nats: (N, d) -> (N,)."""
+    """Return log p(y), equation (3), in nats: (N, d) -> (N,).
+
+    >>> nothing = Params(np.zeros((1, 1)), np.zeros(1), np.zeros(1), np.zeros((1, 1)), np.zeros(1))
+    >>> log_likelihood(nothing, np.array([[0.0]])).round(6).tolist()  # -(1/2) log(2 pi)
+    [-0.918939]
+    """
     params, y = _checked(params, y)
     U, stretch, _ = np.linalg.svd(params.W)  # S = U diag(variances) U^T: a small s cancels nothing
     variances = np.exp(params.log_s) + np.square(np.pad(stretch, (0, len(U) - len(stretch))))

@@ -73,7 +73,12 @@ def checked_start(
 
 
 def untied(network: Network) -> Params:
-    """Return the two networks one by one; the matrices of a tied decoder are views of the encoder's."""
+    """Return the two networks one by one; the matrices of a tied decoder are views of the encoder's.
+
+    >>> tied = Tied((Affine(np.array([[1.0, 2.0]]), np.zeros(1)),), (np.zeros(2),))
+    >>> untied(tied).decoder[0].W.tolist()
+    [[1.0], [2.0]]
+    """
     if isinstance(network, Params):
         return network
     back = zip(reversed(network.encoder), network.offsets, strict=True)
@@ -88,20 +93,23 @@ def gathered(network: Network, grad: Params) -> Network:
     return Tied(tuple(Affine(w.W + v.W.T, w.b) for w, v in pairs), tuple(layer.b for layer in grad.decoder))
 
 
-def checked(params: Network) -> Network:
+def checked(params: Network, *, analytic: bool = False) -> Network:
     """Return the network if its arrays are finite and each fits to the next; else raise an error that names one."""
     if not isinstance(params, Params | Tied):
         raise TypeError(f"params: expected Params or Tied, got {type(params).__name__}")
-    encoder = checked_layers("params.encoder", params.encoder)
+    encoder = checked_layers("params.encoder", params.encoder, analytic=analytic)
     d, k = encoder[0].W.shape[1], len(encoder[-1].W)
     if isinstance(params, Params):
-        return Params(encoder, checked_layers("params.decoder", params.decoder, k, d))
+        return Params(encoder, checked_layers("params.decoder", params.decoder, k, d, analytic=analytic))
     widths = [layer.W.shape[1] for layer in reversed(encoder)]
     if not isinstance(params.offsets, tuple) or len(params.offsets) != len(widths):
         got = f"{len(params.offsets)}" if isinstance(params.offsets, tuple) else type(params.offsets).__name__
         raise ValueError(f"params.offsets: expected a tuple of {len(widths)}, one for each layer, got {got}")
     named = enumerate(zip(params.offsets, widths, strict=True))
-    return Tied(encoder, tuple(validation.squarable(f"params.offsets[{i}]", c, (width,)) for i, (c, width) in named))
+    return Tied(
+        encoder,
+        tuple(validation.squarable(f"params.offsets[{i}]", c, (width,), analytic=analytic) for i, (c, width) in named),
+    )
 
 
 def checked_log(name: str, value: Array, shape: tuple[int, ...]) -> Array:

@@ -51,33 +51,37 @@ from ebm_np.foundations.training import Callback, minimize
 
 
 def encode(params: Params, y: Array, f: str) -> Array:
-    """Return z~ = Enc(y), equation (1): (N, d) -> (N, k)."""
-    return mlp(params.encoder, y, f)
+    """Return z~ = Enc(y), equation (1): (N, d) -> (N, k). It and `decode` raise errors that name an argument."""
+    params = _checked_params(params, analytic=True)
+    y = validation.squarable("y", y, ("N", params.encoder[0].W.shape[1]), analytic=True)
+    return mlp(params.encoder, y, validation.choice("f", f, ACTIVATIONS))
 
 
 def decode(params: Params, z: Array, f: str) -> Array:
     """Return y~ = Dec(z): (N, k) -> (N, d)."""
-    return mlp(params.decoder, z, f)
+    params = _checked_params(params, analytic=True)
+    z = validation.squarable("z", z, ("N", params.decoder[0].W.shape[1]), analytic=True)
+    return mlp(params.decoder, z, validation.choice("f", f, ACTIVATIONS))
 
 
 def energy(params: Params, y: Array, z: Array, f: str, alpha: float = 1.0, lam: float = 0.0) -> Array:
     """Return E(y_n, z_n), equation (2): (N,)."""
-    distance = squared_error(z, encode(params, y, f))
-    return squared_error(y, decode(params, z, f)) + lam * np.square(z).sum(axis=-1) + alpha * distance
+    distance = squared_error(z, mlp(params.encoder, y, f))
+    return squared_error(y, mlp(params.decoder, z, f)) + lam * np.square(z).sum(axis=-1) + alpha * distance
 
 
 def energy_grad_z(params: Params, y: Array, z: Array, f: str, alpha: float = 1.0, lam: float = 0.0) -> Array:
     """Return dE/dz, derivation 1: (N, k)."""
     ts = mlp_forward(params.decoder, z, f)
     from_cost = mlp_backward(params.decoder, ts, squared_error_grad(y, ts[-1]), f)[0] @ params.decoder[0].W
-    return from_cost + 2 * lam * z + alpha * squared_error_grad(encode(params, y, f), z)
+    return from_cost + 2 * lam * z + alpha * squared_error_grad(mlp(params.encoder, y, f), z)
 
 
 def energy_grad_y(params: Params, y: Array, z: Array, f: str, alpha: float = 1.0) -> Array:
     """Return dE/dy, on which the guess depends too: (N, d)."""
     hs = mlp_forward(params.encoder, y, f)
     deltas = mlp_backward(params.encoder, hs, alpha * squared_error_grad(z, hs[-1]), f)
-    return deltas[0] @ params.encoder[0].W - squared_error_grad(y, decode(params, z, f))
+    return deltas[0] @ params.encoder[0].W - squared_error_grad(y, mlp(params.decoder, z, f))
 
 
 def energy_grad_params(params: Params, y: Array, z: Array, f: str, alpha: float, weights: Array) -> Params:
@@ -126,7 +130,7 @@ def infer(
     params, y, alpha, lam = _checked(params, y, f, alpha, lam)
     tol, max_iter = validation.positive("tol", tol), validation.count("max_iter", max_iter)
     with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
-        z_tilde = encode(params, y, f)
+        z_tilde = mlp(params.encoder, y, f)
         validation.squarable("Enc(y)", z_tilde, z_tilde.shape)
         start = _look(params, y, z_tilde, z_tilde, f, alpha, lam)
         for name, part in zip(("energy", "gradient", "Hessian"), start, strict=False):
@@ -203,7 +207,7 @@ def fit(
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         some = y[batch]
-        z = _settle(params, some, encode(params, some, f), f, alpha, lam, tol, 10)[0]
+        z = _settle(params, some, mlp(params.encoder, some, f), f, alpha, lam, tol, 10)[0]
         mean = np.full(len(batch), 1 / len(batch), y.dtype)
         loss = energy(params, some, z, f, alpha, lam).mean(dtype=np.float64)
         return loss, energy_grad_params(params, some, z, f, alpha, mean)
@@ -275,10 +279,14 @@ def _norm(a: Array) -> Array:
     return np.sqrt(np.square(a).sum(axis=1))
 
 
-def _checked(params: Params, y: Array, f: str, alpha: float, lam: float) -> tuple[Params, Array, float, float]:
+def _checked_params(params: Params, analytic: bool = False) -> Params:
     if not isinstance(params, Params):
         raise TypeError(f"params: expected network.Params, got {type(params).__name__}: each network learns by itself")
-    params = Params(*checked(params))
+    return Params(*checked(params, analytic=analytic))
+
+
+def _checked(params: Params, y: Array, f: str, alpha: float, lam: float) -> tuple[Params, Array, float, float]:
+    params = _checked_params(params)
     y = validation.squarable("y", y, ("N", params.encoder[0].W.shape[1]))
     validation.choice("f", f, ACTIVATIONS)
     alpha, lam = validation.positive("alpha", alpha), validation.non_negative("lam", lam)

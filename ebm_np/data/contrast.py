@@ -64,6 +64,11 @@ def high_pass(image: Array, sigma: float) -> Array:
     ------
     TypeError, ValueError
         naming the argument: no image, NaN, numbers whose squares overflow, sigma that is not positive.
+
+    Examples
+    --------
+    >>> high_pass(np.full((4, 4), 7.0), 1.0).any().item()
+    False
     """
     image = _checked("image", image)
     sigma = check.positive("sigma", sigma)

@@ -20,6 +20,11 @@ def channels_first(images: Sequence[Array]) -> Array:
     ------
     TypeError, ValueError
         naming the argument: no images, images of mixed kinds or sizes, NaN.
+
+    Examples
+    --------
+    >>> channels_first([np.zeros((5, 6, 3))] * 2).shape
+    (2, 3, 5, 6)
     """
     if not isinstance(images, Sequence | np.ndarray) or (isinstance(images, np.ndarray) and images.ndim < 3):
         got = f"one array of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__

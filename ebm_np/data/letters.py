@@ -37,6 +37,11 @@ def bitmap(letter: str, *, scale: int = 1, dtype: DTypeLike = np.float64) -> Arr
     ------
     TypeError, ValueError
         if `letter` is not one of A to Z, `scale` no whole number of at least 1, `dtype` neither float64 nor float32.
+
+    Examples
+    --------
+    >>> bitmap("L")[-2:].tolist()
+    [[1.0, -1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0, 1.0]]
     """
     factor, kind = check.count("scale", scale), check.floating("dtype", dtype)
     if not isinstance(letter, str):
@@ -50,7 +55,11 @@ def bitmap(letter: str, *, scale: int = 1, dtype: DTypeLike = np.float64) -> Arr
 
 
 def letters(text: str, *, scale: int = 1, dtype: DTypeLike = np.float64) -> Array:
-    """Return the letters of `text` as rows, (n, 35 scale^2) of +1 and -1; errors as in `bitmap`."""
+    """Return the letters of `text` as rows, (n, 35 scale^2) of +1 and -1; errors as in `bitmap`.
+
+    >>> letters("AZ").shape
+    (2, 35)
+    """
     if not isinstance(text, str):
         raise TypeError(f"text: expected a str of capital letters, got {type(text).__name__}")
     if not text:

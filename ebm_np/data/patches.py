@@ -51,6 +51,11 @@ def random_patches(images: Sequence[Array], rng: np.random.Generator, n: int, si
     ------
     TypeError, ValueError
         naming the argument: no images, images of mixed kinds, NaN, none as large as a patch, `n` or `size` below 1.
+
+    Examples
+    --------
+    >>> random_patches([np.ones((5, 6))], np.random.default_rng(0), 3, 2).shape
+    (3, 4)
     """
     n, size = check.count("n", n), check.count("size", size)
     check.generator("rng", rng)
@@ -69,7 +74,11 @@ def random_patches(images: Sequence[Array], rng: np.random.Generator, n: int, si
 
 
 def remove_dc(patches: Array) -> Array:
-    """Subtract from each patch (a row) its own mean intensity, the DC component."""
+    """Subtract from each patch (a row) its own mean intensity, the DC component.
+
+    >>> remove_dc(np.array([[1.0, 3.0]])).tolist()
+    [[-1.0, 1.0]]
+    """
     patches = check.array("patches", patches, ("N", "d"))
     return np.asarray(patches - patches.mean(axis=1, keepdims=True))
 

@@ -27,12 +27,20 @@ from ebm_np.foundations.numerics import sigmoid
 
 
 def squared_error(y: Array, y_tilde: Array) -> Array:
-    """Return ||y - y~||^2 over the last axis: (..., d), (..., d) -> (...)."""
+    """Return ||y - y~||^2 over the last axis: (..., d), (..., d) -> (...).
+
+    >>> squared_error(np.array([1.0, 2.0]), np.array([1.0, 0.0])).item()
+    4.0
+    """
     return np.square(y - y_tilde).sum(axis=-1)
 
 
 def squared_error_grad(y: Array, y_tilde: Array) -> Array:
-    """Return dC/dy~ = 2 (y~ - y), the negative of dC/dy: (..., d)."""
+    """Return dC/dy~ = 2 (y~ - y), the negative of dC/dy: (..., d).
+
+    >>> squared_error_grad(np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
+    [0.0, -4.0]
+    """
     return 2 * (y_tilde - y)
 
 
@@ -46,7 +54,11 @@ def binary_cross_entropy(y: Array, a: Array) -> Array:
 
 
 def binary_cross_entropy_grad(y: Array, a: Array) -> Array:
-    """Return dC/da = sigmoid(a) - y: (..., d)."""
+    """Return dC/da = sigmoid(a) - y: (..., d).
+
+    >>> binary_cross_entropy_grad(np.array([1.0, 0.0]), np.array([0.0, 0.0])).tolist()
+    [-0.5, 0.5]
+    """
     return sigmoid(a) - y
 
 
@@ -62,5 +74,10 @@ def gaussian_kl(mu: Array, log_v: Array) -> Array:
 
 
 def gaussian_kl_grad(mu: Array, log_v: Array) -> tuple[Array, Array]:
-    """Return dKL/dmu = mu and dKL/dlog v = (v - 1) / 2."""
+    """Return dKL/dmu = mu and dKL/dlog v = (v - 1) / 2.
+
+    >>> in_mu, in_log_v = gaussian_kl_grad(np.array([2.0]), np.array([0.0]))
+    >>> in_mu.item(), in_log_v.item()
+    (2.0, 0.0)
+    """
     return mu, 0.5 * np.expm1(log_v)

@@ -64,6 +64,9 @@ def complex_step(f: Callable[[Any], Any], x: Any, direction: Any) -> Array:
     """Return the derivative of f at x along `direction`, Im f(x + i h d) / h; f may return an array.
 
     `x` and `direction` are arrays or (nested) NamedTuples of arrays of the same structure.
+
+    >>> complex_step(lambda x: (x**3).sum(), np.array([2.0]), np.array([1.0])).item()
+    12.0
     """
     x, direction = _point("x", x), _point("direction", direction, x)
     shifted = tree_map(lambda a, d: a + 1j * STEP * d, x, direction)
@@ -71,7 +74,11 @@ def complex_step(f: Callable[[Any], Any], x: Any, direction: Any) -> Array:
 
 
 def central_difference(f: Callable[[Any], Any], x: Any, direction: Any, step: float = 6e-6) -> Array:
-    """Return (f(x + h d) - f(x - h d)) / 2h; the default h, near eps^(1/3), balances truncation against rounding."""
+    """Return (f(x + h d) - f(x - h d)) / 2h; the default h, near eps^(1/3), balances truncation against rounding.
+
+    >>> round(central_difference(lambda x: (x**3).sum(), np.array([2.0]), np.array([1.0])).item(), 6)
+    12.0
+    """
     x, direction, step = _point("x", x), _point("direction", direction, x), positive("step", step)
     function("f", f)
     ahead, behind = (tree_map(lambda a, d, s=s: a + s * d, x, direction) for s in (step, -step))
@@ -79,7 +86,11 @@ def central_difference(f: Callable[[Any], Any], x: Any, direction: Any, step: fl
 
 
 def complex_step_gradient(f: Callable[[Any], Any], x: Any) -> Any:
-    """Return the whole gradient of a scalar f at x, in the structure of x: one evaluation of f a number in x."""
+    """Return the whole gradient of a scalar f at x, in the structure of x: one evaluation of f a number in x.
+
+    >>> complex_step_gradient(lambda x: x[0] * x[1] ** 2, np.array([3.0, 2.0])).tolist()
+    [4.0, 12.0]
+    """
     x = _point("x", x)
     return unflatten(np.array([complex_step(f, x, unit) for unit in _units(x)]), x)
 

@@ -29,13 +29,24 @@ class Optimizer(NamedTuple):
 
 
 def gradient_descent(rate: float) -> Optimizer:
-    """Return theta <- theta - rate g; it has no state."""
+    """Return theta <- theta - rate g; it has no state.
+
+    >>> optimizer = gradient_descent(0.1)
+    >>> optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))[0].tolist()
+    [0.8]
+    """
     rate = positive("rate", rate)
     return Optimizer(lambda params: (), lambda params, grads, state: (_descend(params, grads, rate), state))
 
 
 def momentum(rate: float, mu: float = 0.9) -> Optimizer:
-    """Return gradient descent with a velocity that remembers 1 / (1 - mu) steps."""
+    """Return gradient descent with a velocity that remembers 1 / (1 - mu) steps.
+
+    >>> optimizer, theta = momentum(0.1, mu=0.5), np.array([1.0])
+    >>> theta, velocity = optimizer.step(theta, np.array([2.0]), optimizer.init(theta))
+    >>> optimizer.step(theta, np.array([2.0]), velocity)[0].round(6).tolist()  # 0.8 - 0.1 (0.5 * 2 + 2)
+    [0.5]
+    """
     rate = positive("rate", rate)
     mu = _fraction("mu", mu)
 
@@ -62,6 +73,10 @@ def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e
         m^ / (sqrt(v^) + eps) = r (1 - b1) / (1 - b1^t) M / (sqrt(V) + r eps):
 
     all corrections are left to two numbers, and no array is gone through for them.
+
+    >>> optimizer, theta = adam(0.1), np.array([1.0, 1.0])
+    >>> optimizer.step(theta, np.array([1e-3, -1e3]), optimizer.init(theta))[0].round(4).tolist()
+    [0.9, 1.1]
     """
     rate = positive("rate", rate)
     b1, b2, eps = _fraction("b1", b1), _fraction("b2", b2), positive("eps", eps)
@@ -94,6 +109,10 @@ def projected(
     descent can do without: `onto` undoes that part. Adam cannot, as it scales coordinates one by one. On the sphere the
     gradient at the optimum is a multiple of theta; Adam would make +-rate of each coordinate of it, and walk on to
     where all are of the same size. `tangent` is the `along` of the sphere.
+
+    >>> optimizer = projected(gradient_descent(0.1), lambda theta: np.maximum(theta, 0))
+    >>> optimizer.step(np.array([0.1]), np.array([2.0]), ())[0].tolist()
+    [0.0]
     """
     instance("optimizer", optimizer, Optimizer, Optimizer._fields)
     function("onto", onto)
@@ -108,7 +127,11 @@ def projected(
 
 
 def tangent(unit: Array, grad: Array, axis: int | tuple[int, ...]) -> Array:
-    """Return the gradient without its part along unit vectors, whose coordinates run over `axis`: g - u <u, g>."""
+    """Return the gradient without its part along unit vectors, whose coordinates run over `axis`: g - u <u, g>.
+
+    >>> tangent(np.array([0.0, 1.0]), np.array([3.0, 4.0]), 0).tolist()
+    [3.0, 0.0]
+    """
     return np.asarray(grad - unit * (unit * grad).sum(axis=axis, keepdims=True))
 
 

@@ -30,7 +30,11 @@ Callback = Callable[[int, float], None]
 
 
 def batches(n: int, batch_size: int | None, rng: np.random.Generator | None) -> Iterator[Array]:
-    """Yield the indices of one epoch: shuffled by `rng`, or in the listed order if it is None; every sample once."""
+    """Yield the indices of one epoch: shuffled by `rng`, or in the listed order if it is None; every sample once.
+
+    >>> [batch.tolist() for batch in batches(5, 2, None)]
+    [[0, 1], [2, 3], [4]]
+    """
     n, size = count("n", n), n if batch_size is None else count("batch_size", batch_size)
     order = np.arange(n) if rng is None else generator("rng", rng).permutation(n)
     for start in range(0, n, size):

@@ -36,6 +36,14 @@ def array(
         if it is not an array of real numbers (`None`, strings, objects, complex numbers).
     ValueError
         if the shape is another, if it is empty (unless `empty`), or if it holds NaN or infinity (unless `not finite`).
+
+    Examples
+    --------
+    >>> array("y", [[1, 2]], ("N", 2)).dtype.name
+    'float64'
+    >>> array("y", [1, 2], ("N", 2))
+    Traceback (most recent call last):
+    ValueError: y: expected shape (N, 2), got shape (2,)
     """
     try:
         numbers = np.asarray(value)
@@ -89,7 +97,12 @@ def signs(name: str, value: Any, shape: Shape) -> Array:
 
 
 def positive(name: str, value: Any, *, infinite: bool = False, moderate: bool = False) -> float:
-    """Return `value` as a float > 0; infinity only where `infinite`; `moderate`: it and 1 / it can be squared."""
+    """Return `value` as a float > 0; infinity only where `infinite`; `moderate`: it and 1 / it can be squared.
+
+    >>> positive("beta", 0)
+    Traceback (most recent call last):
+    ValueError: beta: expected a positive finite number, got 0
+    """
     number = _real(name, value)
     if moderate and number > 0:
         squarable(name, np.array([number, 1 / number]), ("n",))
@@ -108,7 +121,12 @@ def non_negative(name: str, value: Any) -> float:
 
 
 def count(name: str, value: Any, minimum: int = 1) -> int:
-    """Return `value` as an int >= `minimum`."""
+    """Return `value` as an int >= `minimum`.
+
+    >>> count("n_steps", 1.5)
+    Traceback (most recent call last):
+    TypeError: n_steps: expected a whole number, got float
+    """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name}: expected a whole number, got {type(value).__name__}")
     if value < minimum:
@@ -124,7 +142,12 @@ def flag(name: str, value: Any) -> bool:
 
 
 def choice(name: str, value: Any, options: Collection[str]) -> str:
-    """Return `value` if it is one of `options`."""
+    """Return `value` if it is one of `options`.
+
+    >>> choice("method", "cgd", ("cd", "pcd"))
+    Traceback (most recent call last):
+    ValueError: method: expected one of 'cd', 'pcd', got 'cgd'
+    """
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, sorted(options)))}, got {value!r}")
     return value
@@ -148,7 +171,11 @@ def floating(name: str, value: DTypeLike) -> np.dtype[Any]:
 
 
 def sample_weights(value: Any, like: Array) -> Array:
-    """Return the argument `weights`, a number for each row of `like`; if it is None, those of the mean over rows."""
+    """Return the argument `weights`, a number for each row of `like`; if it is None, those of the mean over rows.
+
+    >>> sample_weights(None, np.zeros((4, 2))).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
     n = len(like)
     if value is None:
         return np.full(n, 1 / n, like.dtype)

@@ -28,6 +28,11 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
     ------
     FloatingPointError
         if the descent diverges: the rate is too large for the curvature of F.
+
+    Examples
+    --------
+    >>> denoise(lambda y: 2 * y, np.array([[4.0]]), rate=0.25, n_steps=2).ravel().tolist()
+    [4.0, 2.0, 1.0]
     """
     rate = positive("rate", rate)
     function("free_energy_grad_y", free_energy_grad_y)

@@ -81,13 +81,21 @@ def init(rng: np.random.Generator, dtype: Any = np.float64) -> Params:
 
 
 def decode(params: Params, z: Array) -> Array:
-    """Return g(z), equation (1): (...) -> (..., 2)."""
+    """Return g(z), equation (1): (...) -> (..., 2).
+
+    >>> decode(Params(np.array([2.0, 1.5])), np.array([0.0])).tolist()
+    [[2.0, 0.0]]
+    """
     w1, w2 = params.w
     return np.stack([w1 * np.cos(z), w2 * np.sin(z)], axis=-1)
 
 
 def energy(params: Params, y: Array, z: Array) -> Array:
-    """Return E(y_n, z_k), equation (2): (N, 2), (K,) or (N, K) -> (N, K)."""
+    """Return E(y_n, z_k), equation (2): (N, 2), (K,) or (N, K) -> (N, K).
+
+    >>> energy(Params(np.array([2.0, 1.5])), np.array([[3.0, 0.0]]), np.array([0.0])).tolist()
+    [[1.0]]
+    """
     r1, r2 = _residuals(params, y, z)
     return r1**2 + r2**2
 
@@ -108,7 +116,11 @@ def energy_curvature_z(params: Params, y: Array, z: Array) -> Array:
 
 
 def energy_grad_y(params: Params, y: Array, z: Array) -> Array:
-    """Return dE(y_n, z_n)/dy = 2 (y - g(z)) with one z a sample: (N, 2), (N,) -> (N, 2)."""
+    """Return dE(y_n, z_n)/dy = 2 (y - g(z)) with one z a sample: (N, 2), (N,) -> (N, 2).
+
+    >>> energy_grad_y(Params(np.array([2.0, 1.5])), np.array([[3.0, 1.0]]), np.array([0.0])).tolist()
+    [[2.0, 2.0]]
+    """
     return -squared_error_grad(y, decode(params, z))
 
 
@@ -167,6 +179,11 @@ def free_energy(params: Params, y: Array, beta: float = np.inf, n_latents: int =
     ------
     ValueError, TypeError
         as `infer` does; and for a beta that is not in (0, inf].
+
+    Examples
+    --------
+    >>> free_energy(Params(np.array([2.0, 1.5])), np.array([[3.0, 0.0], [0.0, 0.0]])).round(12).tolist()
+    [1.0, 2.25]
     """
     if np.isinf(validation.positive("beta", beta, infinite=True)):
         return infer(params, y).energy

@@ -95,6 +95,12 @@ def posterior(
     ----------
     energy : z (K,) -> table of energies (N, K)
     z_check : () -> the minimisers (N,); called at infinite beta only
+
+    Examples
+    --------
+    >>> latents, p = posterior(lambda z: z[None] ** 2, lambda: np.array([0.0]), np.inf, np.array([0.0, 1.0]))
+    >>> latents.tolist(), p.tolist()
+    ([[0.0]], [[1.0]])
     """
     if np.isinf(positive("beta", beta, infinite=True)):
         minimisers = function("z_check", z_check)()[:, None]

@@ -41,7 +41,11 @@ class Landscape(NamedTuple):
 
 
 def grid(n: int, dtype: Any = np.float64) -> Array:
-    """Return n latents in [0, 2 pi), evenly spaced; the lecture takes 48, a step of pi/24."""
+    """Return n latents in [0, 2 pi), evenly spaced; the lecture takes 48, a step of pi/24.
+
+    >>> (grid(4) / np.pi).tolist()
+    [0.0, 0.5, 1.0, 1.5]
+    """
     return (np.arange(n) * (TURN / n)).astype(dtype)
 
 
@@ -139,7 +143,11 @@ METHODS: dict[str, Method] = {
 
 
 def wrap(z: Array) -> Array:
-    """Return the angles in [0, 2 pi)."""
+    """Return the angles in [0, 2 pi).
+
+    >>> (wrap(np.array([-0.5, 2.5]) * np.pi) / np.pi).tolist()
+    [1.5, 0.5]
+    """
     wrapped = np.mod(z, TURN)
     wrapped[wrapped >= TURN] = 0  # mod(-tiny, 2 pi) rounds to 2 pi itself
     return wrapped

@@ -37,12 +37,20 @@ class Loss(NamedTuple):
 
 
 def energy_loss() -> Loss:
-    """Return l = F(y)."""
+    """Return l = F(y).
+
+    >>> energy_loss().value(np.array([3.0]), np.array([5.0])).tolist()
+    [3.0]
+    """
     return Loss(lambda f, f_hat: f, lambda f, f_hat: (np.ones_like(f), np.zeros_like(f)), contrastive=False)
 
 
 def hinge_loss(margin: float = 1.0) -> Loss:
-    """Return l = [margin - (F(y^) - F(y))]+; the margin is an energy, > 0."""
+    """Return l = [margin - (F(y^) - F(y))]+; the margin is an energy, > 0.
+
+    >>> hinge_loss(margin=1.0).value(np.array([3.0, 3.0]), np.array([3.5, 5.0])).tolist()
+    [0.5, 0.0]
+    """
     margin = positive("margin", margin)
 
     def slopes(f: Array, f_hat: Array) -> tuple[Array, Array]:
@@ -53,7 +61,11 @@ def hinge_loss(margin: float = 1.0) -> Loss:
 
 
 def log_loss() -> Loss:
-    """Return l = log(1 + exp(F(y) - F(y^)))."""
+    """Return l = log(1 + exp(F(y) - F(y^))).
+
+    >>> log_loss().value(np.array([3.0]), np.array([3.0])).round(6).tolist()  # log 2
+    [0.693147]
+    """
 
     def slopes(f: Array, f_hat: Array) -> tuple[Array, Array]:
         s = sigmoid(f - f_hat)
@@ -69,6 +81,11 @@ def functional(loss: Loss, free_energy: Callable[[Array], Array], y: Array, y_ha
     ------
     ValueError
         if the loss is contrastive and y_hat is missing.
+
+    Examples
+    --------
+    >>> functional(energy_loss(), lambda y: y[:, 0] ** 2, np.array([[1.0], [3.0]]))
+    5.0
     """
     energies = _free_energies(loss, free_energy, y, y_hat)
     return float(loss.value(*energies).mean())

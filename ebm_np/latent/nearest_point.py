@@ -37,6 +37,11 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int, 
     ----------
     w : radii (2,), or a pair for each sample (N, 2)
     y : points (N, 2)
+
+    Examples
+    --------
+    >>> nearest_angle(np.array([2.0, 1.0]), np.array([[3.0, 0.0], [-3.0, 0.0]]))[0].round(6).tolist()
+    [0.0, 3.141593]
     """
     # an angle does not depend on the unit; in units of the larger radius nothing overflows
     scale = np.maximum(np.abs(w).max(axis=-1, keepdims=True), np.sqrt(np.finfo(w.dtype).tiny))

@@ -36,6 +36,9 @@ def retrieve(patterns: Array, s: Array, *, max_iter: int = 1_000) -> Settled:
 
     The same as `hopfield.settle` of each network with W by Hebb's rule and the units in the listed order. Shapes of the
     result are those of `s`; errors name the argument.
+
+    >>> retrieve(np.array([[[1.0, 1.0, 1.0]]]), np.array([[1.0, 1.0, -1.0]])).state.tolist()
+    [[1.0, 1.0, 1.0]]
     """
     patterns = validation.signs("patterns", patterns, ("T", "P", "N"))
     n_networks, n_patterns, n_units = patterns.shape

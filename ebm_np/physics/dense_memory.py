@@ -37,7 +37,11 @@ CHUNK = 32
 
 
 def energy(patterns: Array, s: Array, n: int = 3, *, rectified: bool = False) -> Array:
-    """Return E(s), equation (1) or (3): (P, N), (B, N) -> (B,)."""
+    """Return E(s), equation (1) or (3): (P, N), (B, N) -> (B,).
+
+    >>> energy(np.array([[1.0, 1.0]]), np.array([[1.0, 1.0], [1.0, -1.0]]), n=2).tolist()
+    [-1.0, -0.0]
+    """
     patterns, s, n = _checked(patterns, s, n)
     return _energy(s @ patterns.T, patterns.shape[1], n, rectified)
 

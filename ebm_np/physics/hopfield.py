@@ -74,6 +74,11 @@ def store(patterns: Array, rule: str = "hebb", *, keep_diagonal: bool = False) -
     ------
     TypeError, ValueError
         for patterns other than +1 and -1, of unequal length, or none; an unknown rule.
+
+    Examples
+    --------
+    >>> store(np.array([[1.0, 1.0, -1.0]])).round(6).tolist()
+    [[0.0, 0.333333, -0.333333], [0.333333, 0.0, -0.333333], [-0.333333, -0.333333, 0.0]]
     """
     patterns = validation.signs("patterns", patterns, ("P", "N"))
     couplings = RULES[validation.choice("rule", rule, RULES)](patterns)
@@ -85,19 +90,31 @@ def store(patterns: Array, rule: str = "hebb", *, keep_diagonal: bool = False) -
 
 
 def energy(W: Array, s: Array) -> Array:
-    """Return E(s), equation (2); a diagonal of W has no part in it: (N, N), (B, N) -> (B,)."""
+    """Return E(s), equation (2); a diagonal of W has no part in it: (N, N), (B, N) -> (B,).
+
+    >>> energy(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [1.0, -1.0]])).tolist()
+    [-1.0, 1.0]
+    """
     W, s = _checked(W, s)
     return _energy(W, s)
 
 
 def fields(W: Array, s: Array) -> Array:
-    """Return h, equation (3): (N, N), (B, N) -> (B, N)."""
+    """Return h, equation (3): (N, N), (B, N) -> (B, N).
+
+    >>> fields(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[1.0, -1.0]])).tolist()
+    [[-1.0, 1.0]]
+    """
     W, s = _checked(W, s)
     return s @ W
 
 
 def overlaps(patterns: Array, s: Array) -> Array:
-    """Return m, equation (4): (P, N), (B, N) -> (B, P)."""
+    """Return m, equation (4): (P, N), (B, N) -> (B, P).
+
+    >>> overlaps(np.array([[1.0, 1.0, 1.0, 1.0]]), np.array([[1.0, 1.0, 1.0, -1.0]])).tolist()
+    [[0.5]]
+    """
     patterns = validation.signs("patterns", patterns, ("P", "N"))
     s = validation.signs("s", s, ("B", patterns.shape[1]))
     return s @ patterns.T / patterns.shape[1]
@@ -172,7 +189,11 @@ def visit(s: Array, h: Array, couple: Callable[[Array], Array], own: Array | flo
 
 
 def turned(s: Array, h: Array, own: Array | float) -> Array:
-    """Return sign(h + own s): a small own > 0 keeps s where h is 0; own = -W_ii takes from h what s_i itself adds."""
+    """Return sign(h + own s): a small own > 0 keeps s where h is 0; own = -W_ii takes from h what s_i itself adds.
+
+    >>> turned(np.array([1.0, 1.0, -1.0]), np.array([2.0, -2.0, 0.0]), 0.1).tolist()
+    [1.0, -1.0, -1.0]
+    """
     return np.copysign(1, h + own * s, dtype=s.dtype)
 
 

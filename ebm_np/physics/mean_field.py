@@ -95,12 +95,20 @@ def memory_energy(alpha: Array) -> Array:
 
 
 def spin_glass_energy(alpha: Array) -> Array:
-    """Return E / N of the states that remember nothing, derivation 6: -1/pi - sqrt(2 alpha / pi), elementwise."""
+    """Return E / N of the states that remember nothing, derivation 6: -1/pi - sqrt(2 alpha / pi), elementwise.
+
+    >>> spin_glass_energy(np.array([np.pi / 2])).round(6).tolist()  # -1/pi - 1
+    [-1.31831]
+    """
     return -1 / np.pi - np.sqrt(_loads(alpha) * (2 / np.pi))
 
 
 def first_step_error(alpha: Array, *, keep_diagonal: bool = False) -> Array:
-    """Return the part of the bits that the first step spoils, equation (4), elementwise."""
+    """Return the part of the bits that the first step spoils, equation (4), elementwise.
+
+    >>> first_step_error(np.array([1.0])).round(6).tolist()  # a normal number is beyond 1
+    [0.158655]
+    """
     alpha = _loads(alpha)
     signal = 1 + alpha if keep_diagonal else 1
     return 0.5 * erfc(signal / math.sqrt(2) / np.sqrt(alpha))

@@ -84,13 +84,21 @@ def pendulum(m: float = 1.0, length: float = 1.0, g: float = 9.81) -> System:
 
 
 def upside_down(system: System) -> System:
-    """Return the system with -V for V: its action is the integral of T + V, derivation 4."""
+    """Return the system with -V for V: its action is the integral of T + V, derivation 4.
+
+    >>> upside_down(oscillator(k=2.0)).value(np.array([3.0])).item()
+    -9.0
+    """
     m, value, slope, curvature, stiffest = _checked_system(system)
     return System(m, lambda q: -value(q), lambda q: -slope(q), lambda q, u: -curvature(q, u), stiffest)
 
 
 def straight(start: Array, end: Array, n: int) -> Array:
-    """Return the paths of n equal steps straight from the starts, (N, d), to the ends: (N, n + 1, d)."""
+    """Return the paths of n equal steps straight from the starts, (N, d), to the ends: (N, n + 1, d).
+
+    >>> straight(np.array([[0.0]]), np.array([[4.0]]), 2).ravel().tolist()
+    [0.0, 2.0, 4.0]
+    """
     start = validation.array("start", start, ("N", "d"))
     end = validation.array("end", end, start.shape)
     t = np.linspace(0, 1, validation.count("n", n, 2) + 1, dtype=start.dtype)[:, None]
@@ -101,6 +109,9 @@ def parabola(start: Array, end: Array, duration: float, n: int, g: float = 9.81)
     """Return the exact path of the thrown apple at n + 1 times: (N, d), (N, d) -> (N, n + 1, d).
 
     q(t) = straight line + (g/2) t (tau - t) upwards: the height that gravity takes back in the time that is left.
+
+    >>> parabola(np.array([[0.0]]), np.array([[0.0]]), duration=2.0, n=2, g=10.0).ravel().tolist()
+    [0.0, 5.0, 0.0]
     """
     duration, g = validation.positive("duration", duration, moderate=True), validation.non_negative("g", g)
     q = straight(start, end, n)
@@ -110,7 +121,12 @@ def parabola(start: Array, end: Array, duration: float, n: int, g: float = 9.81)
 
 
 def action(system: System, q: Array, duration: float) -> Array:
-    """Return S of each path, equation (2), in J s: (N, n + 1, d) -> (N,)."""
+    """Return S of each path, equation (2), in J s: (N, n + 1, d) -> (N,).
+
+    >>> path = np.array([[[0.0], [1.0], [2.0]]])
+    >>> action(apple(m=2.0, g=0.0), path, duration=2.0).tolist()  # T = 1 for two seconds
+    [2.0]
+    """
     q, h = _checked(system, q, duration)
     return _action(system, q, h)
 

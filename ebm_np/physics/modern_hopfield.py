@@ -48,7 +48,11 @@ def free_energy_grad_s(patterns: Array, s: Array, beta: float) -> Array:
 
 
 def step(patterns: Array, s: Array, beta: float) -> Array:
-    """Return the states after one step, equation (4): (P, N), (B, N) -> (B, N)."""
+    """Return the states after one step, equation (4): (P, N), (B, N) -> (B, N).
+
+    >>> step(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.9, 0.2]]), np.inf).tolist()
+    [[1.0, 0.0]]
+    """
     patterns, s = _checked(patterns, s)
     return gibbs(_table(patterns, s), beta) @ patterns
 

@@ -116,7 +116,11 @@ def newton(problem: Problem, signs: Array, tol: float) -> tuple[Array, Array]:
 
 
 def signs_of(u: Array, t: Array | float) -> Array:
-    """Return the signs of equation (2), -1, 0 or 1: u (k, N), t (N,)."""
+    """Return the signs of equation (2), -1, 0 or 1: u (k, N), t (N,).
+
+    >>> signs_of(np.array([-3.0, 0.5, 2.0]), 1.0).tolist()
+    [-1, 0, 1]
+    """
     return (u > t).astype(np.int8) - (u < -t)
 
 

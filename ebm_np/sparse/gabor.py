@@ -71,7 +71,12 @@ class GaborFit(NamedTuple):
 
 
 def evaluate(params: Gabor, size: tuple[int, int]) -> Array:
-    """Return equation (1) on the pixels of N patches of `size` (h, w): shape (N, h, w)."""
+    """Return equation (1) on the pixels of N patches of `size` (h, w): shape (N, h, w).
+
+    >>> one = Gabor(*(np.array([c]) for c in (2.0, 1.0, 1.0, 0.0, 0.25, 0.0, 1.0, 1.0)))
+    >>> evaluate(one, (3, 3))[0, 1, 1].item()  # the amplitude, at the centre
+    2.0
+    """
     amplitude, u0, v0, theta, f, phase, sigma_u, sigma_v = params
     phi, *_ = _columns(np.stack([u0, v0, theta, f, np.log(sigma_u), np.log(sigma_v)], axis=1), size)
     c = amplitude * np.stack([np.cos(phase), -np.sin(phase)])

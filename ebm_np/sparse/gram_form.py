@@ -67,7 +67,11 @@ def blocks(n: int, k: int) -> Iterator[slice]:
 
 
 def correlation(problem: Problem, z: Array) -> Array:
-    """Return c, equation (2)."""
+    """Return c, equation (2).
+
+    >>> correlation(pose(np.eye(2), np.array([[3.0, 0.5]]), 2.0), np.array([[2.0], [0.0]])).ravel().tolist()
+    [1.0, 0.5]
+    """
     c: Array = problem.gram @ z
     return np.subtract(problem.b, c, out=c)
 

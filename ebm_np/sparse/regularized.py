@@ -86,7 +86,12 @@ def decode(params: Params, x: Array, z: Array) -> Array:
 
 
 def energy(params: Params, x: Array, y: Array, z: Array, regularizer: Regularizer) -> Array:
-    """Return E(x_n, y_n, z_n), equations (1) to (3): (N,)."""
+    """Return E(x_n, y_n, z_n), equations (1) to (3): (N,).
+
+    >>> params = Params(layers.Affine(np.zeros((1, 1)), np.zeros(1)), np.array([[2.0]]))
+    >>> energy(params, np.ones((1, 1)), np.array([[3.0]]), np.array([[1.0]]), L2(0.5)).tolist()  # 1 + 0.5
+    [1.5]
+    """
     cost = squared_error(y, decode(params, x, z))
     match regularizer:
         case L1(lam):
@@ -157,7 +162,11 @@ def ellipsoid_volume(params: Params, regularizer: L2, level: float) -> float:
 
 
 def capacity(regularizer: Noise, k: int) -> float:
-    """Return how many bits a latent of k numbers can tell at most, derivation 7."""
+    """Return how many bits a latent of k numbers can tell at most, derivation 7.
+
+    >>> round(capacity(Noise(sigma=1.0, rho=np.sqrt(3)), k=1), 12)  # bits
+    1.0
+    """
     sigma, rho = _checked_noise(regularizer)
     return validation.count("k", k) / 2 * float(np.log1p((rho / sigma) ** 2 / k) / np.log(2))
 

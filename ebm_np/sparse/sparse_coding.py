@@ -77,23 +77,39 @@ def init(rng: np.random.Generator, d: int, k: int, dtype: Any = np.float64) -> P
 
 
 def unit_columns(params: Params) -> Params:
-    """Return the dictionary with each column divided by its L2 norm; a column of zeros stays as it is."""
+    """Return the dictionary with each column divided by its L2 norm; a column of zeros stays as it is.
+
+    >>> unit_columns(Params(np.array([[3.0, 0.0], [4.0, 0.0]]))).W.tolist()
+    [[0.6, 0.0], [0.8, 0.0]]
+    """
     norm = np.sqrt((params.W**2).sum(axis=0))
     return Params(params.W / np.where(norm > 0, norm, 1))
 
 
 def decode(params: Params, z: Array) -> Array:
-    """Return y~ = W z for each row: (..., k) -> (..., d)."""
+    """Return y~ = W z for each row: (..., k) -> (..., d).
+
+    >>> decode(Params(np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])), np.array([1.0, 0.0, 2.0])).tolist()
+    [3.0, 2.0]
+    """
     return z @ params.W.T
 
 
 def energy(params: Params, y: Array, z: Array, lam: float) -> Array:
-    """Return E(y_n, z_n), equation (1): (N, d), (N, k) -> (N,); a path of codes (T, N, k) gives (T, N)."""
+    """Return E(y_n, z_n), equation (1): (N, d), (N, k) -> (N,); a path of codes (T, N, k) gives (T, N).
+
+    >>> energy(Params(np.eye(2)), np.array([[3.0, 0.5]]), np.array([[2.0, 0.0]]), lam=2.0).tolist()  # 1 + 0.25 + 2 * 2
+    [5.25]
+    """
     return squared_error(y, decode(params, z)) + lam * np.abs(z).sum(axis=-1)
 
 
 def cost_grad_z(params: Params, y: Array, z: Array) -> Array:
-    """Return the gradient of the smooth part, d||y - W z||^2/dz, derivation 1: (N, k)."""
+    """Return the gradient of the smooth part, d||y - W z||^2/dz, derivation 1: (N, k).
+
+    >>> cost_grad_z(Params(np.eye(2)), np.array([[3.0, 0.5]]), np.array([[2.0, 0.0]])).tolist()
+    [[-2.0, -1.0]]
+    """
     return squared_error_grad(y, decode(params, z)) @ params.W
 
 
@@ -108,7 +124,11 @@ def energy_grad_params(params: Params, y: Array, z: Array, weights: Array) -> Pa
 
 
 def gap(params: Params, y: Array, z: Array, lam: float) -> Array:
-    """Return how far E(y_n, z_n) can be above F_inf(y_n) at most, equation (5): (N,); a path of z gives (T, N)."""
+    """Return how far E(y_n, z_n) can be above F_inf(y_n) at most, equation (5): (N,); a path of z gives (T, N).
+
+    >>> gap(Params(np.eye(2)), np.array([[3.0, 0.5]]), np.array([[2.0, 0.0]]), lam=2.0).tolist()  # it is the minimiser
+    [0.0]
+    """
     residual = y - decode(params, z)
     s = lam / np.maximum(2 * np.abs(residual @ params.W).max(axis=-1), lam)
     bound = s * (2 * (residual * y).sum(axis=-1) - s * (residual**2).sum(axis=-1))
@@ -119,6 +139,9 @@ def kkt_residual(params: Params, y: Array, z: Array, lam: float) -> Array:
     """Return the largest violation of equation (2) for each sample, in the unit of lam: (N,).
 
     It is the distance of c_i from lam sign(z_i), or from the interval [-lam, lam] where z_i = 0.
+
+    >>> kkt_residual(Params(np.eye(2)), np.array([[3.0, 0.5]]), np.array([[2.0, 0.0], [1.0, 0.0]]), lam=2.0).tolist()
+    [0.0, 2.0]
     """
     c = -cost_grad_z(params, y, z)
     return np.where(z == 0, np.abs(c) - lam, np.abs(c - lam * np.sign(z))).clip(0).max(axis=-1)
@@ -195,7 +218,11 @@ def infer(
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:
-    """Return F_inf(y), equation (3): (N, d) -> (N,); from above, up to tol F. The options are those of `infer`."""
+    """Return F_inf(y), equation (3): (N, d) -> (N,); from above, up to tol F. The options are those of `infer`.
+
+    >>> free_energy(Params(np.eye(2)), np.array([[3.0, 0.5]]), 2.0).round(6).tolist()
+    [5.25]
+    """
     return infer(params, y, lam, **options).energy
 
 

@@ -35,13 +35,21 @@ from ebm_np.foundations.proximal import shrink
 
 
 def lipschitz(W: Array) -> float:
-    """Return L = 2 sigma_max(W)^2, the largest curvature of ||y - W z||^2."""
+    """Return L = 2 sigma_max(W)^2, the largest curvature of ||y - W z||^2.
+
+    >>> lipschitz(np.diag([1.0, 3.0]))
+    18.0
+    """
     smaller = W.T @ W if W.shape[0] > W.shape[1] else W @ W.T
     return 2 * float(np.linalg.eigvalsh(smaller)[-1])
 
 
 def ista(W: Array, y: Array, lam: float, z: Array) -> Iterator[Array]:
-    """Yield the iterates of equation (1) from z: W (d, k), y (N, d), z (N, k)."""
+    """Yield the iterates of equation (1) from z: W (d, k), y (N, d), z (N, k).
+
+    >>> next(ista(np.eye(2), np.array([[3.0, 0.5]]), 2.0, np.zeros((1, 2)))).tolist()
+    [[2.0, 0.0]]
+    """
     L = lipschitz(W)
     while True:
         z = shrink(z - (2 / L) * (z @ W.T - y) @ W, lam / L)
@@ -64,7 +72,11 @@ def fista(W: Array, y: Array, lam: float, z: Array, *, restart: bool = False) ->
 
 
 def coordinate_descent(W: Array, y: Array, lam: float, z: Array) -> Iterator[Array]:
-    """Yield z after each sweep of equation (3) over all atoms; an atom of zeros gets the code 0."""
+    """Yield z after each sweep of equation (3) over all atoms; an atom of zeros gets the code 0.
+
+    >>> next(coordinate_descent(np.diag([1.0, 2.0]), np.array([[3.0, 4.0]]), 2.0, np.zeros((1, 2)))).tolist()
+    [[2.0, 1.75]]
+    """
     square = (W**2).sum(axis=0)
     z = np.where(square > 0, z, 0)
     residual = y - z @ W.T

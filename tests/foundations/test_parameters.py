@@ -1,4 +1,3 @@
-import doctest
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import arrays
 
-from ebm_np.foundations import parameters as module
 from ebm_np.foundations.gradient_check import complex_step
 from ebm_np.foundations.parameters import (
     flatten,
@@ -44,12 +42,6 @@ trees = st.recursive(
 def skeleton(tree):
     """The types and shapes of a tree, without its numbers."""
     return (type(tree), *map(skeleton, tree)) if isinstance(tree, tuple) else np.shape(tree)
-
-
-def test_the_examples_of_the_page_are_true():
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @given(trees)

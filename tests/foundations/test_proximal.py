@@ -1,12 +1,9 @@
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import SIZES, arrays, generators, numbers
 
-from ebm_np.foundations import proximal as module
 from ebm_np.foundations.gradient_check import complex_step
 from ebm_np.foundations.proximal import shrink
 
@@ -18,12 +15,6 @@ thresholds = st.one_of(st.just(0.0), st.floats(1e-6, 2e3))
 def objective(z, v, t):
     """What the shrinkage minimises, (1/2) ||z - v||^2 + t ||z||_1, term by term."""
     return 0.5 * (z - v) ** 2 + t * np.abs(z)
-
-
-def test_the_examples_of_the_page_are_true():
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @given(vectors, thresholds)
