@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from strategies import arrays, betas
 
 from ebm_np.data.ellipse import radii, sample_horn
-from ebm_np.foundations.gradient_check import complex_step, gradient_check
+from ebm_np.foundations.gradient_check import central_difference, complex_step, gradient_check
 from ebm_np.foundations.optimizers import adam, gradient_descent
 from ebm_np.foundations.parameters import flatten, leaves, tree_map
 from ebm_np.latent import ellipse, horn, inference, losses
@@ -83,6 +83,21 @@ def test_free_energy_gradients_agree_with_the_complex_step(seed, g_hidden, beta)
     claimed = horn.free_energy_grad_params(params, x, y, beta)
     report = gradient_check(lambda p: horn.free_energy(p, x, y, beta).mean(), claimed, params, rtol=1e-11)
     assert report.passed, report
+    weights = np.array([0.0, -1.0, 2.0, 0.5])
+    claimed = horn.free_energy_grad_params(params, x, y, beta, weights)
+    report = gradient_check(lambda p: horn.free_energy(p, x, y, beta) @ weights, claimed, params, rtol=1e-11)
+    assert report.passed, report
+
+
+@given(seeds, G_HIDDEN)
+def test_the_complex_step_passes_through_the_input_too(seed, g_hidden):
+    params, x, y = model(seed, g_hidden)
+    slope, difference = (
+        derivative(lambda x: horn.free_energy(params, x, y, 2.0), x, np.ones_like(x))
+        for derivative in (complex_step, central_difference)
+    )
+    assume(np.abs(slope - difference).max() < 1e-3)  # no kink of a ReLU in between
+    np.testing.assert_allclose(slope, difference, rtol=1e-6, atol=1e-8)
 
 
 @given(seeds, st.sampled_from([None, (6,)]))
@@ -297,8 +312,16 @@ def test_integers_are_observations_too():
 
 def test_parameters_that_are_not_finite_are_refused():
     params, x, y = model(0, (4,))
-    with pytest.raises(ValueError, match=r"^params: expected finite"):
+    with pytest.raises(ValueError, match=r"^params: expected finite numbers, got NaN or infinity$"):
         horn.infer(tree_map(lambda a: a * np.nan, params), x, y)
+
+
+def test_observations_are_real_and_inputs_a_table():
+    params, x, y = model(0, None)
+    with pytest.raises(TypeError, match=r"^y: expected real numbers"):
+        horn.infer(params, x, 1j * y)
+    with pytest.raises(ValueError, match=r"^x: expected shape \(N, 1\), got shape \(4,\)$"):
+        horn.infer(params, x[:, 0], y)
 
 
 def test_a_layer_without_units_is_refused():
