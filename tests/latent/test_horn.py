@@ -92,12 +92,14 @@ def test_free_energy_gradients_agree_with_the_complex_step(seed, g_hidden, beta)
 @given(seeds, G_HIDDEN)
 def test_the_complex_step_passes_through_the_input_too(seed, g_hidden):
     params, x, y = model(seed, g_hidden)
-    slope, difference = (
-        derivative(lambda x: horn.free_energy(params, x, y, 2.0), x, np.ones_like(x))
-        for derivative in (complex_step, central_difference)
-    )
-    assume(np.abs(slope - difference).max() < 1e-3)  # no kink of a ReLU in between
-    np.testing.assert_allclose(slope, difference, rtol=1e-6, atol=1e-8)
+    one = np.ones_like(x)
+
+    def f(x):
+        return horn.free_energy(params, x, y, 2.0)
+
+    difference = central_difference(f, x, one)
+    assume(np.abs(difference - central_difference(f, x, one, 1e-4)).max() < 1e-4)  # no kink of a ReLU in between
+    np.testing.assert_allclose(complex_step(f, x, one), difference, rtol=1e-6, atol=1e-7)
 
 
 @given(seeds, st.sampled_from([None, (6,)]))
