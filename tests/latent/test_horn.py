@@ -262,6 +262,9 @@ def test_no_unit_of_the_first_layer_is_dead_on_the_inputs(seed, hidden):
     kinks = np.sort(-params.f[0].b / params.f[0].W[:, 0])
     n = hidden[0]
     assert ((np.arange(n) / n <= kinks) & (kinks < (np.arange(n) + 1) / n)).all()
+    assert len(np.unique((n * kinks % 1).round(9))) == n  # each at its own place in its part
+    assert all((layer.b == 0.5).all() for layer in params.f[1:-1])
+    assert (params.f[-1].b == 0).all()
 
 
 @pytest.mark.parametrize("g_hidden", [None, (4,)])
@@ -324,6 +327,11 @@ def test_observations_are_real_and_inputs_a_table():
         horn.infer(params, x, 1j * y)
     with pytest.raises(ValueError, match=r"^x: expected shape \(N, 1\), got shape \(4,\)$"):
         horn.infer(params, x[:, 0], y)
+
+
+def test_a_precision_that_is_none_is_refused_by_name(rng):
+    with pytest.raises(TypeError, match=r"^dtype: expected float32 or float64, got 'float16'$"):
+        horn.init(rng, dtype="float16")
 
 
 def test_a_layer_without_units_is_refused():
