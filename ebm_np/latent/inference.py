@@ -158,10 +158,10 @@ def _one_sample(landscape: Landscape, n: int) -> tuple[Callable[[Any], float], C
     rows = np.array([n])
 
     def value(z: Any) -> float:
-        return landscape.value(rows, np.reshape(z, (1, 1))).item()
+        return landscape.value(rows, np.atleast_1d(z)).item()
 
     def slope(z: Any) -> Array:
-        return landscape.slope(rows, np.reshape(z, (1, 1)))[0]
+        return landscape.slope(rows, z)[0]
 
     return value, slope
 
@@ -213,7 +213,7 @@ def _lowest(landscape: Landscape, rows: Array, z: Array, n: int) -> Array:
     """Return for each of n samples the well of least energy; where two tie, the one of smaller angle."""
     z = wrap(z)
     energy = landscape.value(rows, z[:, None])[:, 0]
-    least = np.full(n, np.inf, energy.dtype)
+    least = np.full(n, np.inf)
     np.minimum.at(least, rows, energy)
     rounding = 16 * np.finfo(energy.dtype).eps * (1 + np.abs(least[rows]))
     tied = energy <= least[rows] + rounding

@@ -285,6 +285,13 @@ def test_every_method_finds_the_well_that_it_starts_in_and_keeps_the_precision(m
     assert found.trace.shape == ((found.n_iter + 1, 4) if method in ("cg", "l-bfgs") else (0, 4))
 
 
+@pytest.mark.parametrize("method", ellipse.METHODS)
+@pytest.mark.parametrize("types", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_of_two_precisions_the_wider_one_is_that_of_the_latents(method, types):
+    w, y = UNTRAINED.w.astype(types[0]), LECTURE_SAMPLE[:2].astype(types[1])
+    assert ellipse.infer(Params(w), y, method=method).z.dtype == np.float64
+
+
 def test_one_start_serves_all_samples_and_by_default_it_is_the_lectures():
     for found in (
         ellipse.infer(UNTRAINED, LECTURE_SAMPLE, method="cg"),

@@ -159,6 +159,6 @@ def test_the_posterior_at_zero_temperature_is_all_on_the_minimiser_of_each_sampl
     minimisers = np.array([3.0, 0.5])
     latents, p = posterior(never, lambda: minimisers, np.inf, np.zeros(4))
     np.testing.assert_array_equal(latents, minimisers[:, None])
-    np.testing.assert_array_equal(p, [[1.0], [1.0]])
+    np.testing.assert_array_equal(p, [[1.0], [1.0]], strict=True)
     with pytest.raises(ValueError, match=r"^beta: expected a positive number or infinity"):
         posterior(never, never, 0.0, np.zeros(4))

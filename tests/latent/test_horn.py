@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from strategies import arrays, betas
 
 from ebm_np.data.ellipse import radii, sample_horn
-from ebm_np.foundations.gradient_check import complex_step, gradient_check
+from ebm_np.foundations.gradient_check import central_difference, complex_step, gradient_check
 from ebm_np.foundations.optimizers import adam, gradient_descent
 from ebm_np.foundations.parameters import flatten, leaves, tree_map
 from ebm_np.latent import ellipse, horn, inference, losses
@@ -82,6 +82,23 @@ def test_free_energy_gradients_agree_with_the_complex_step(seed, g_hidden, beta)
     claimed = horn.free_energy_grad_params(params, x, y, beta)
     report = gradient_check(lambda p: horn.free_energy(p, x, y, beta).mean(), claimed, params, rtol=1e-11)
     assert report.passed, report
+    weights = np.array([0.0, -1.0, 2.0, 0.5])
+    claimed = horn.free_energy_grad_params(params, x, y, beta, weights)
+    report = gradient_check(lambda p: horn.free_energy(p, x, y, beta) @ weights, claimed, params, rtol=1e-11)
+    assert report.passed, report
+
+
+@given(seeds, G_HIDDEN)
+def test_the_complex_step_passes_through_the_input_too(seed, g_hidden):
+    params, x, y = model(seed, g_hidden)
+    one = np.ones_like(x)
+
+    def f(x):
+        return horn.free_energy(params, x, y, 2.0)
+
+    difference = central_difference(f, x, one)
+    assume(np.abs(difference - central_difference(f, x, one, 1e-4)).max() < 1e-4)  # no kink of a ReLU in between
+    np.testing.assert_allclose(complex_step(f, x, one), difference, rtol=1e-6, atol=1e-7)
 
 
 @given(seeds, st.sampled_from([None, (6,)]))
@@ -244,6 +261,9 @@ def test_no_unit_of_the_first_layer_is_dead_on_the_inputs(seed, hidden):
     kinks = np.sort(-params.f[0].b / params.f[0].W[:, 0])
     n = hidden[0]
     assert ((np.arange(n) / n <= kinks) & (kinks < (np.arange(n) + 1) / n)).all()
+    assert len(np.unique((n * kinks % 1).round(9))) == n  # each at its own place in its part
+    assert all((layer.b == 0.5).all() for layer in params.f[1:-1])
+    assert (params.f[-1].b == 0).all()
 
 
 @pytest.mark.parametrize("g_hidden", [None, (4,)])
@@ -298,6 +318,19 @@ def test_parameters_that_are_not_finite_are_refused():
     params, x, y = model(0, (4,))
     with pytest.raises(ValueError, match=r"^params\.f\[0\]\.W: expected finite"):
         horn.infer(tree_map(lambda a: a * np.nan, params), x, y)
+
+
+def test_observations_are_real_and_inputs_a_table():
+    params, x, y = model(0, None)
+    with pytest.raises(TypeError, match=r"^y: expected real numbers"):
+        horn.infer(params, x, 1j * y)
+    with pytest.raises(ValueError, match=r"^x: expected shape \(N, 1\), got shape \(4,\)$"):
+        horn.infer(params, x[:, 0], y)
+
+
+def test_a_precision_that_is_none_is_refused_by_name(rng):
+    with pytest.raises(TypeError, match=r"^dtype: expected float32 or float64, got 'float16'$"):
+        horn.init(rng, dtype="float16")
 
 
 def test_a_layer_without_units_is_refused():

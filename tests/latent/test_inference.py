@@ -242,8 +242,18 @@ def test_a_flat_place_counts_as_a_minimum_and_a_top_does_not():
 
 
 def test_in_a_steep_well_rounding_alone_is_left_of_the_slope_and_that_is_converged():
-    bottom = 1 / np.arange(3.0, 40)
-    assert inference._finish(parabolas(np.full(37, 1e6), bottom), bottom + 1e-5, 1).converged.all()
+    well = parabolas([1e6], [1.0])
+    blurred = well._replace(slope=lambda rows, z: well.slope(rows, z) + 1e-11)  # the bottom is between two floats
+    assert inference._finish(blurred, np.array([1 + 1e-5]), 1).converged.all()
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1e8, 1e8])
+def test_of_wells_that_differ_by_rounding_alone_the_smaller_angle_is_taken(level):
+    rounding = 4 * np.spacing(max(1.0, abs(level)))
+    energy = np.array([level + rounding, level, level + 1.0, level, level + 100 * rounding])
+    landscape = inference.Landscape(lambda rows, z: energy[:, None], None, None)
+    found = inference._lowest(landscape, np.array([0, 0, 1, 1, 1]), np.array([1.0, 4.0, 1.0, 5.0, 3.0]), 2)
+    np.testing.assert_array_equal(found, [1.0, 5.0])
 
 
 @pytest.mark.parametrize("method", ["cg", "l-bfgs"])

@@ -520,7 +520,13 @@ def test_who_is_said_to_have_converged_has_the_others_have_not_and_the_warning_c
             f"{n_left} of 5 images have not converged after {found.n_iter} iterations of {method!r}, tol = {tol:g}"
         )
         assert str(heard[0].message) == expected
-        assert heard[0].filename == __file__
+
+
+def test_the_warning_points_at_the_line_of_the_caller(rng):
+    problem = draw_problem(rng, "full", (5, 2, 5, 6), lam=1.0)
+    with pytest.warns(ConvergenceWarning) as heard:
+        infer(problem.params, problem.y, 1.0, boundary="full", max_iter=1)
+    assert heard[0].filename == __file__
 
 
 @ANY_METHOD

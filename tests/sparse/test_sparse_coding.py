@@ -377,7 +377,13 @@ def test_who_is_said_to_have_converged_has_the_others_have_not_and_the_warning_c
     assert [w.category for w in heard] == [ConvergenceWarning] * min(n_left, 1)
     if n_left:
         assert str(heard[0].message).startswith(f"{n_left} of 7 samples have not converged after {found.n_iter} ")
-        assert heard[0].filename == __file__
+
+
+def test_the_warning_points_at_the_line_of_the_caller(rng):
+    params, y = draw_problem(rng, d=6, k=9, n=7)
+    with pytest.warns(ConvergenceWarning) as heard:
+        infer(params, y, 0.1, "ista", max_iter=1)
+    assert heard[0].filename == __file__
 
 
 @ANY_METHOD
