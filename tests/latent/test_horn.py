@@ -204,7 +204,7 @@ def test_trained_radii(seed, beta):
     rng = np.random.default_rng(seed)
     data = sample_horn(rng, 1000)
     params = horn.init(rng)
-    for rate, n_epochs in ((1e-2, 120), (1e-3, 40)):
+    for rate, n_epochs in ((1e-2, 50), (1e-3, 15)):
         params = horn.fit(params, data, rng, beta=beta, optimizer=adam(rate), n_epochs=n_epochs, batch_size=50).params
     x = np.linspace(0, 1, 201)
     truth = radii(x)

@@ -2,6 +2,7 @@ import ast
 import json
 import pkgutil
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from scripts import gallery, pipeline
 
 # by glob, not by pipeline.names(), so that a script that cannot be imported fails its own tests only
 NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in (pipeline.ROOT / "scripts").glob("*/*.py"))
+page = cache(gallery.page)
 every_figure = pytest.mark.parametrize("name", NAMES)
 
 
@@ -53,11 +55,11 @@ def test_the_test_of_a_figure_exists(name):
 
 @every_figure
 def test_a_figure_has_its_entry_on_the_page(name):
-    script, page = pipeline.load(name), gallery.page()
-    assert f"\n## {gallery.title(name)}\n" in page
-    assert f"]({name}.png)\n" in page
-    assert script.FUNCTION in page
-    assert script.TEST in page
+    script = pipeline.load(name)
+    assert f"\n## {gallery.title(name)}\n" in page()
+    assert f"]({name}.png)\n" in page()
+    assert script.FUNCTION in page()
+    assert script.TEST in page()
 
 
 @every_figure
@@ -68,12 +70,12 @@ def test_a_row_of_the_page_has_four_cells(name):
 
 
 def test_the_page_is_in_the_order_of_the_book():
-    linked = re.findall(r"\]\((.+)\.png\)", gallery.page())
+    linked = re.findall(r"\]\((.+)\.png\)", page())
     assert linked == sorted(NAMES, key=lambda name: pipeline.load(name).ORDER)
 
 
 def test_the_committed_page_is_the_one_that_the_scripts_give():
-    assert (pipeline.FIGURES / "README.md").read_text(encoding="utf-8") == gallery.page()
+    assert (pipeline.FIGURES / "README.md").read_text(encoding="utf-8") == page()
 
 
 @every_figure
