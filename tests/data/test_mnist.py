@@ -158,12 +158,12 @@ def test_bad_arguments_are_refused_by_name(root, nothing, name, value, load):
         load(**{**nothing, name: value})
 
 
-@pytest.mark.parametrize("split", REAL)
-def test_the_real_digits(split):
-    digits = mnist.load(split, dtype=np.float32)
-    n = sum(COUNTS[split])
-    assert digits.images.shape == (n, 784)
-    np.testing.assert_array_equal(np.bincount(digits.labels), COUNTS[split])
-    assert abs(digits.images.mean(dtype=np.float64) - {"train": 0.1307, "test": 0.1325}[split]) < 1e-4
-    assert digits.source == f"MNIST ({split}, {n:,} digits)"
-    assert data_folder() is not None
+def test_the_real_digits_where_there_are_any():
+    for split in REAL:
+        digits = mnist.load(split, dtype=np.float32)
+        n = sum(COUNTS[split])
+        assert digits.images.shape == (n, 784)
+        np.testing.assert_array_equal(np.bincount(digits.labels), COUNTS[split])
+        assert abs(digits.images.mean(dtype=np.float64) - {"train": 0.1307, "test": 0.1325}[split]) < 1e-4
+        assert digits.source == f"MNIST ({split}, {n:,} digits)"
+        assert data_folder() is not None
