@@ -9,7 +9,7 @@ from data.idx_file import idx_bytes, small_mnist
 from ebm_np.data import mnist
 from ebm_np.data.locations import data_folder
 
-REAL = [pytest.param(split, id=split) for split in mnist.FILES if mnist._on_disk(mnist.FILES[split])]
+REAL = [split for split in mnist.FILES if mnist._on_disk(mnist.FILES[split])]
 COUNTS = {
     "train": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
     "test": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
