@@ -6,7 +6,7 @@ HEAD = """# Figures
 
 Every picture is made by the script of the same name under `scripts/` from the library's own functions
 (`python scripts/make_figures.py NAME`), and stands beside a `.json` file with the numbers that it shows.
-This page is written by `scripts/make_figures.py`.
+This page is written by `scripts/make_figures.py`. Where each figure of the notes is found: [NOTES.md](NOTES.md).
 """
 
 

@@ -2,8 +2,8 @@
 
 Each function takes the argument's name and its value, returns the value in the form in which the mathematics wants it,
 or raises one error that says which argument, what was expected and what came: `TypeError` where the kind of thing is
-wrong, `ValueError` where its value is. They stand at the public doors (`init`, `infer`, `fit`, loaders) and nowhere
-else.
+wrong, `ValueError` where its value is. They stand at the public doors (`init`, `infer`, `free_energy`, `fit`, loaders);
+energies, their gradients and inner loops are left to their equations (`tests/trusted.py` lists what trusts its caller).
 """
 
 from collections.abc import Collection

@@ -9,7 +9,7 @@ from data.idx_file import idx_bytes, small_mnist
 from ebm_np.data import mnist
 from ebm_np.data.locations import data_folder
 
-REAL = [pytest.param(split, id=split) for split in mnist.FILES if mnist._on_disk(mnist.FILES[split])]
+REAL = [split for split in mnist.FILES if mnist._on_disk(mnist.FILES[split])]
 COUNTS = {
     "train": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
     "test": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
@@ -158,12 +158,12 @@ def test_bad_arguments_are_refused_by_name(root, nothing, name, value, load):
         load(**{**nothing, name: value})
 
 
-@pytest.mark.parametrize("split", REAL)
-def test_the_real_digits(split):
-    digits = mnist.load(split, dtype=np.float32)
-    n = sum(COUNTS[split])
-    assert digits.images.shape == (n, 784)
-    np.testing.assert_array_equal(np.bincount(digits.labels), COUNTS[split])
-    assert abs(digits.images.mean(dtype=np.float64) - {"train": 0.1307, "test": 0.1325}[split]) < 1e-4
-    assert digits.source == f"MNIST ({split}, {n:,} digits)"
-    assert data_folder() is not None
+def test_the_real_digits_where_there_are_any():
+    for split in REAL:
+        digits = mnist.load(split, dtype=np.float32)
+        n = sum(COUNTS[split])
+        assert digits.images.shape == (n, 784)
+        np.testing.assert_array_equal(np.bincount(digits.labels), COUNTS[split])
+        assert abs(digits.images.mean(dtype=np.float64) - {"train": 0.1307, "test": 0.1325}[split]) < 1e-4
+        assert digits.source == f"MNIST ({split}, {n:,} digits)"
+        assert data_folder() is not None
