@@ -79,8 +79,8 @@ def _solve_ldl(A: Array) -> Array:
     G = L D L^T: column j of L D is g_j - sum_{i<j} l_i d_i l_ji, and D's reciprocals replace it where they are not
     zero. The same step makes of the last row D^-1 L^-1 times the right side. What remains is L^T.
     """
-    p, n_samples = A.shape[1:]
-    pivots, reciprocal = np.empty((p, n_samples), A.dtype), np.zeros(n_samples, A.dtype)
+    p = A.shape[1]
+    pivots, reciprocal = np.empty_like(A[0]), np.empty_like(A[0, 0])
     smallest = 100 * p * np.finfo(A.dtype).eps
     for j in range(p):
         diagonal = A[j, j].copy()
