@@ -91,3 +91,7 @@ def test_blocks_cover_every_sample_once_in_order(n, k):
     assert all(part.size for part in seen)
     assert all(part.size * k <= 640_000 or part.size <= 256 for part in seen)
     assert all(part.size >= 256 for part in seen[:-1])
+
+
+def test_a_block_has_256_samples_where_atoms_are_many():
+    assert list(blocks(600, 10**6)) == [slice(0, 256), slice(256, 512), slice(512, 768)]
