@@ -54,7 +54,7 @@ def array(
         raise TypeError(f"{name}: expected real numbers, got {got}")
     if shape is not None and (
         numbers.ndim != len(shape)
-        or any(isinstance(want, int) and want != got for want, got in zip(shape, numbers.shape, strict=False))
+        or any(isinstance(want, int) and want != numbers.shape[i] for i, want in enumerate(shape))
     ):
         raise ValueError(f"{name}: expected {_words(shape)}, got shape {numbers.shape}")
     if numbers.size == 0 and not empty:

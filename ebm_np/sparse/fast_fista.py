@@ -60,8 +60,8 @@ def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array,
 
 def _solve(problem: Problem, step: Step, z: Array, tol: float, max_iter: int) -> tuple[Array, int, Array]:
     """Solve one block: in single precision as far as that goes, then in double."""
-    if z.any() and certified(problem, z, tol).all():
-        return z, 0, np.ones(z.shape[1], bool)
+    if z.any() and (done := certified(problem, z, tol)).all():
+        return z, 0, done
     state, n_rough = State(z, z, np.ones(z.shape[1])), 0
     if z.dtype == np.float64 and max_iter > EVERY:
         n_single = min(ROUGH_STEPS, max_iter // EVERY * EVERY)

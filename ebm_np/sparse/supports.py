@@ -42,7 +42,7 @@ def solve_signs(problem: Problem, signs: Array) -> Array:
     support[sample, place] = atom
     right[sample, place] = problem.b[atom, sample] - problem.t[sample] * signs[atom, sample]
     z = np.zeros((k + widest, n_samples), problem.b.dtype)
-    order = np.argsort(size, kind="stable")
+    order = np.argsort(size)
     for group in _of_like_size(size[order]):
         chosen, width = order[group], size[order[group.stop - 1]]
         atoms = np.ascontiguousarray(support[chosen, :width].T)
@@ -79,8 +79,9 @@ def _solve_ldl(A: Array) -> Array:
     G = L D L^T: column j of L D is g_j - sum_{i<j} l_i d_i l_ji, and D's reciprocals replace it where they are not
     zero. The same step makes of the last row D^-1 L^-1 times the right side. What remains is L^T.
     """
-    p, n_samples = A.shape[1:]
-    pivots, reciprocal = np.empty((p, n_samples), A.dtype), np.zeros(n_samples, A.dtype)
+    p = A.shape[1]
+    x = A[p]
+    pivots, reciprocal = np.empty_like(x), np.empty_like(x[0])
     smallest = 100 * p * np.finfo(A.dtype).eps
     for j in range(p):
         diagonal = A[j, j].copy()
@@ -90,7 +91,6 @@ def _solve_ldl(A: Array) -> Array:
         reciprocal[:] = 0
         np.divide(1, pivots[j], out=reciprocal, where=pivots[j] > smallest * diagonal)
         A[j + 1 :, j] *= reciprocal
-    x = A[p]
     for j in range(p - 2, -1, -1):
         x[j] -= np.einsum("kn,kn->n", A[j + 1 : p, j], x[j + 1 :])
     return x

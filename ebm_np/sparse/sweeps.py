@@ -32,7 +32,7 @@ BLOCK = 16
 def descent(problem: Problem) -> int:
     """Return after how many sweeps (2) has come down to t, for the median sample."""
     halvings = np.log2(np.maximum(DESCENT * largest(problem.b), problem.t) / problem.t)
-    return int(np.ceil(np.median(halvings).clip(0, 15)))
+    return int(np.ceil(min(np.median(halvings), 15)))
 
 
 def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Array:
@@ -46,7 +46,7 @@ def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Arra
     for atoms in atoms_of:  # codes that the block has just changed are accounted for as they change
         ahead[atoms, atoms] = np.triu(ahead[atoms, atoms])
     drive, x = z.dtype.type(RELAXATION) * problem.b, np.multiply(diagonal, z, order="C")
-    height = DESCENT * largest(problem.b) if descend else np.zeros(n_samples, z.dtype)
+    height = descend * DESCENT * largest(problem.b)
     u, v = np.empty((BLOCK, n_samples), z.dtype), np.empty(n_samples, z.dtype)
     fresh = descend and not x.any()
     for sweep in range(n):

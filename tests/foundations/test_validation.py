@@ -3,6 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -148,6 +149,11 @@ def test_squarable_numbers_are_those_of_which_a_million_squares_stay_finite(dtyp
     for sign in (-1, 1):
         with pytest.raises(ValueError, match=r"^y: expected numbers up to \d\S*, whose squares are finite, got \d"):
             squarable("y", np.array([0, sign * dtype(1.01) * bound], dtype), (2,))
+
+
+def test_squarable_looks_at_all_numbers_without_a_copy_of_any_kind():
+    value = np.ones(100_000)
+    assert peak(lambda: squarable("y", value, ("N",))) < value.nbytes / 100
 
 
 def test_squarable_lets_complex_numbers_pass_only_where_asked_for():

@@ -289,7 +289,8 @@ def test_every_method_finds_the_well_that_it_starts_in_and_keeps_the_precision(m
 @pytest.mark.parametrize("types", [(np.float32, np.float64), (np.float64, np.float32)])
 def test_of_two_precisions_the_wider_one_is_that_of_the_latents(method, types):
     w, y = UNTRAINED.w.astype(types[0]), LECTURE_SAMPLE[:2].astype(types[1])
-    assert ellipse.infer(Params(w), y, method=method).z.dtype == np.float64
+    found = ellipse.infer(Params(w), y, method=method)
+    assert found.z.dtype == found.trace.dtype == np.float64
 
 
 def test_one_start_serves_all_samples_and_by_default_it_is_the_lectures():

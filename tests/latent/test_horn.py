@@ -82,6 +82,11 @@ def test_free_energy_gradients_agree_with_the_complex_step(seed, g_hidden, beta)
     claimed = horn.free_energy_grad_params(params, x, y, beta)
     report = gradient_check(lambda p: horn.free_energy(p, x, y, beta).mean(), claimed, params, rtol=1e-11)
     assert report.passed, report
+
+
+@pytest.mark.parametrize("beta", [0.1, 10.0])
+def test_with_weights_it_is_the_gradient_of_the_weighted_sum(beta):
+    params, x, y = model(0, (4,))
     weights = np.array([0.0, -1.0, 2.0, 0.5])
     claimed = horn.free_energy_grad_params(params, x, y, beta, weights)
     report = gradient_check(lambda p: horn.free_energy(p, x, y, beta) @ weights, claimed, params, rtol=1e-11)

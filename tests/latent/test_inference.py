@@ -325,6 +325,20 @@ def test_samples_of_very_different_scale_do_not_disturb_one_another():
     assert converged.all()
 
 
+@pytest.mark.parametrize("w", [(2.0, 1.0), (1.0, 2.0), (-2.0, 0.5), (1.0, 1.0)])
+def test_where_two_angles_tie_nothing_is_left_to_iterate(w):
+    y = np.array([[0.0, 0.0], [0.4, 0.0], [-0.4, 0.0]] if abs(w[0]) > abs(w[1]) else [[0.0, 0.0], [0.0, 0.4]])
+    _, n_iter, converged = nearest_angle(np.array(w), y[: 1 if w[0] == w[1] else 3])
+    assert n_iter == 1
+    assert converged.all()
+
+
+def test_circles_and_ellipses_may_tie_in_one_batch():
+    w, y = np.array([[1.0, 1.0], [2.0, 1.0], [1.0, 2.0]]), np.array([[0.0, 0.0], [0.6, 0.0], [0.0, 0.6]])
+    together, *_ = nearest_angle(w, y)
+    np.testing.assert_array_equal(together, [nearest_angle(w[n], y[n : n + 1])[0][0] for n in range(3)])
+
+
 def test_an_iteration_cut_short_is_not_called_converged():
     _, n_iter, converged = nearest_angle(UNTRAINED.w, LECTURE_SAMPLE, max_iter=1)
     assert n_iter == 1

@@ -143,6 +143,21 @@ def test_a_start_at_the_minimum_is_returned_as_it_is(rng):
     np.testing.assert_array_equal(again, best)
 
 
+@pytest.mark.parametrize(("dtype", "n"), [(np.float32, 25), (np.float64, fast_fista.EVERY), (np.float64, 25)])
+def test_all_that_takes_part_in_an_iteration_is_of_one_type_single_first_where_it_is_worth_it(dtype, n, rng):
+    W, y, lam = draw_problem(rng)
+    problem, z = pose(W, y, lam).astype(dtype), rng.normal(size=(14, 9)).astype(dtype)
+    with patch.object(fast_fista, "_advance", wraps=fast_fista._advance) as advance:
+        converged = fast_fista.solve(problem, z, NEVER, n)[2]
+    types = [
+        {a.dtype for a in (*part[:4], step.forward, state.z, state.x)}
+        for part, step, state, _ in (call.args for call in advance.call_args_list)
+    ]
+    single, wanted = {np.dtype(np.float32)}, {np.dtype(dtype)}
+    assert types == ([single] * 2 + [wanted] if n == 25 else [wanted])
+    assert converged.dtype == bool
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nothing_handed_in_is_written_to(dtype, rng):
     W, y, lam = draw_problem(rng)

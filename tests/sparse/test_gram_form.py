@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from sparse.problems import problems
 from strategies import generators
 
-from ebm_np.sparse.gram_form import blocks, certify, correlation, pose
+from ebm_np.sparse.gram_form import blocks, certified, certify, correlation, pose
 from ebm_np.sparse.sparse_coding import Params, cost_grad_z, energy, gap
 
 
@@ -53,6 +54,22 @@ def test_a_problem_is_cast_as_a_whole(rng):
     z = np.ones((4, 6), np.float32)
     c = correlation(single, z)
     assert {a.dtype for a in (c, *certify(single, z, c))} == {np.dtype(np.float32)}
+    assert all(a is b for a, b in zip(single, single.astype(np.float32), strict=True))
+
+
+def test_correlation_makes_one_array(rng):
+    problem, z = posed(rng, n=10_000), rng.normal(size=(4, 10_000))
+    assert peak(lambda: correlation(problem, z)) < 1.5 * z.nbytes
+
+
+@given(problems(), st.floats(-6, 0))
+def test_certified_is_whose_gap_is_at_most_its_share_of_the_energy(drawn, exponent):
+    W, y, lam = drawn
+    problem, tol = pose(W, y, lam), 10.0**exponent
+    z = np.linalg.pinv(W) @ y.T * [[0.999]]
+    energies, gaps = energy(Params(W), y, z.T, lam), gap(Params(W), y, z.T, lam)
+    clear = np.abs(gaps - tol * energies) > 1e-9 * energies
+    np.testing.assert_array_equal(certified(problem, z, tol)[clear], (gaps <= tol * energies)[clear])
 
 
 def test_an_observation_and_dictionary_in_single_precision_pose_a_single_problem(rng):
@@ -73,3 +90,8 @@ def test_blocks_cover_every_sample_once_in_order(n, k):
     np.testing.assert_array_equal(np.concatenate([np.zeros(0, int), *seen]), np.arange(n))
     assert all(part.size for part in seen)
     assert all(part.size * k <= 640_000 or part.size <= 256 for part in seen)
+    assert all(part.size >= 256 for part in seen[:-1])
+
+
+def test_a_block_has_256_samples_where_atoms_are_many():
+    assert list(blocks(600, 10**6)) == [slice(0, 256), slice(256, 512), slice(512, 768)]

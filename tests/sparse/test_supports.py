@@ -97,6 +97,30 @@ def test_an_atom_of_zeros_on_the_support_gets_no_code(rng):
     assert z[[0, 2, 3]].all()
 
 
+@given(generators(), st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_groups_are_of_like_size_fit_for_the_cache_and_are_no_smaller_than_need_be(rng, sizes):
+    size = np.sort(sizes)
+    with patch.object(supports, "CACHE", 200), patch.object(supports, "FEW", 3):
+        groups = list(supports._of_like_size(size))
+    assert [n for group in groups for n in range(group.start, group.stop)] == np.flatnonzero(size).tolist()
+    for group in groups:
+        here, most = size[group], max(3, 200 // (size[group][0] + 1) ** 2)
+        assert len(here) <= most
+        assert len(here) <= 3 or here[-1] <= here[0] + 1
+        if group.stop < len(size) and len(here) < most:
+            assert len(here) >= 3
+            assert size[group.stop] > here[0] + 1
+
+
+def test_what_is_gathered_are_the_triangles_of_the_supports_and_the_right_sides(rng):
+    gram, atoms, right = rng.normal(size=(7, 7)), rng.integers(0, 7, (3, 5)), rng.normal(size=(3, 5))
+    found = supports._gather(gram, atoms, right)
+    assert found.shape == (4, 3, 5)
+    for n, support in enumerate(atoms.T):
+        np.testing.assert_array_equal(np.tril(found[:3, :, n]), np.tril(gram[np.ix_(support, support)]))
+    np.testing.assert_array_equal(found[3], right)
+
+
 def test_single_precision_is_kept_and_nothing_is_written_to(rng):
     problem = pose(dictionary(rng, 12, 8), rng.normal(size=(5, 12)), 0.7)
     signs = signs_of_sizes(rng, 8, [3, 8, 0, 1, 4])
@@ -104,7 +128,9 @@ def test_single_precision_is_kept_and_nothing_is_written_to(rng):
         args = problem.astype(cast), signs.astype(cast)
         for a in (*args[0][:4], args[1]):
             a.setflags(write=False)
-        assert solve_signs(*args).dtype == cast
+        with patch.object(supports, "_gather", wraps=supports._gather) as gather:
+            assert solve_signs(*args).dtype == cast
+        assert all(call.args[0].dtype == call.args[2].dtype == cast for call in gather.call_args_list)
     np.testing.assert_allclose(
         solve_signs(problem.astype(np.float32), signs.astype(np.float32)), solve_signs(problem, signs), atol=1e-3
     )

@@ -81,15 +81,32 @@ def test_the_relaxation_in_use_is_such_a_one_and_saves_sweeps(rng):
     assert total(W, y, fast.T, 1.0).sum() < total(W, y, slow.T, 1.0).sum()
 
 
-@given(generators(), st.integers(1, 6))
-def test_descending_each_sweep_has_a_threshold_of_its_own_for_each_sample_and_none_below_t(rng, n):
+@given(generators(), st.integers(1, 6), st.booleans())
+def test_descending_each_sweep_has_a_threshold_of_its_own_for_each_sample_and_none_below_t(rng, n, from_zero):
     W, y = dictionary(rng, 9, 20), rng.normal(size=(4, 9)) * np.array([[1], [10], [0.1], [0]])
     problem = pose(W, y, 0.5)
-    z = np.zeros((20, 4))
+    z = start = np.zeros((20, 4)) if from_zero else rng.normal(size=(20, 4))
     for sweep in range(n):
         t = np.maximum(problem.t, module.DESCENT * np.abs(W.T @ y.T).max(axis=0) / 2**sweep)
         z = sweeps(problem._replace(t=t), z, 1)
-    np.testing.assert_allclose(sweeps(problem, np.zeros((20, 4)), n, descend=True), z, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(sweeps(problem, start, n, descend=True), z, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_from_zero_the_first_sweep_looks_at_earlier_blocks_only_and_all_products_are_of_one_type(dtype, rng):
+    problem = pose(dictionary(rng, 9, 40), rng.normal(size=(3, 9)), 0.5).astype(dtype)
+    with patch.object(np, "matmul", wraps=np.matmul) as product:
+        sweeps(problem, np.zeros((40, 3), dtype), 2, descend=True)
+    assert [call.args[1].shape[0] for call in product.call_args_list] == [0, 16, 32, 40, 40, 40]
+    for call in product.call_args_list:
+        assert {a.dtype for a in (*call.args, call.kwargs["out"])} == {np.dtype(dtype)}
+
+
+def test_codes_of_any_layout_come_back_in_rows(rng):
+    problem, z = pose(dictionary(rng, 9, 5), rng.normal(size=(3, 9)), 0.5), rng.normal(size=(5, 3))
+    found = sweeps(problem, np.asfortranarray(z), 2)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, sweeps(problem, z, 2))
 
 
 @given(problems())
@@ -144,6 +161,10 @@ def test_the_descent_is_over_for_the_median_sample_after_so_many_sweeps(rng, e):
     at = np.sort(module.DESCENT * np.abs(W.T @ y.T).max(axis=0))[2]  # the median
     assert n == 15 or at * 0.5**n <= 10.0**e
     assert n == 0 or at * 0.5 ** (n - 1) > 10.0**e
+
+
+def test_no_descent_takes_more_than_fifteen_sweeps(rng):
+    assert descent(pose(dictionary(rng, 8, 5), rng.normal(size=(5, 8)), 1e-12)) == 15
 
 
 def test_without_anything_to_explain_there_is_no_descent():

@@ -1,4 +1,5 @@
 from itertools import islice, pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -200,7 +201,16 @@ def test_iterates_are_arrays_of_their_own_and_nothing_handed_in_is_written_to(me
 @EVERY_METHOD
 def test_single_precision_is_kept(method, rng):
     W, y = (a.astype(np.float32) for a in draw_problem(rng))
-    assert {z.dtype for z in islice(method(W, y, 0.3, np.zeros((4, 5), np.float32)), 5)} == {np.dtype(np.float32)}
+    for options in [{}] if method is not fista else [{}, {"restart": True}]:
+        iterates = method(W, y, 0.3, np.zeros((4, 5), np.float32), **options)
+        assert {z.dtype for z in islice(iterates, 5)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (6, 3)])
+def test_the_smaller_of_the_two_gram_matrices_is_asked_for_its_eigenvalues(shape, rng):
+    with mock.patch.object(np.linalg, "eigvalsh", wraps=np.linalg.eigvalsh) as asked:
+        lipschitz(rng.normal(size=shape))
+    assert asked.call_args.args[0].shape == (3, 3)
 
 
 def test_the_notes_step_without_the_factor_two_finds_the_minimum_of_another_energy(rng):
