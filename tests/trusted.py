@@ -31,7 +31,6 @@ data.pen: pen_line
 foundations.training: minimize.params
 latent.inference: exhaustive conjugate_gradient l_bfgs line_search newton wrap
 latent.nearest_point: nearest_angle
-physics.boltzmann: init.std biases.d gibbs.clamped
 physics.hopfield: visit turned
 sparse.active_set: solve newton signs_of follow_path
 sparse.convolutional_dictionary: moments kernel_cost_grad descend
@@ -86,6 +85,7 @@ foundations.gradient_check: directions
 foundations.optimizers: b1 b2 mu
 foundations.validation: value
 latent.free_energy: axis
+physics.boltzmann: std
 physics.contrastive_divergence: decay
 physics.mechanics: g n_trace
 physics.modern_hopfield: n_trace

@@ -68,13 +68,14 @@ def init(
     validation.generator("rng", rng)
     d, k = validation.count("d", d), validation.count("k", k)
     dtype, std = validation.floating("dtype", dtype), validation.non_negative("std", std)
+    validation.squarable("std", np.asarray(std, dtype), ())
     b = np.zeros(d) if mean is None else biases(mean, d)
     return Params((std * rng.standard_normal((d, k))).astype(dtype), b.astype(dtype), np.zeros(k, dtype))
 
 
 def biases(mean: Array, d: int) -> Array:
     """Return the biases with which units alone have these means; a hundredth away from 0 and 1 at least: (d,)."""
-    p = np.clip(_unit_interval("mean", mean, (d,), analytic=False), 0.01, 0.99)
+    p = np.clip(_unit_interval("mean", mean, (validation.count("d", d),), analytic=False), 0.01, 0.99)
     return np.log(p / (1 - p))
 
 
@@ -186,9 +187,7 @@ def _unit_interval(name: str, value: Any, shape: tuple[int | str, ...], *, analy
 
 
 def _mask(name: str, value: Any, d: int) -> Array:
-    mask = np.asarray(value)
-    if mask.dtype != bool:
-        raise TypeError(f"{name}: expected True and False, got {mask.dtype}")
-    if mask.shape != (d,):
-        raise ValueError(f"{name}: expected shape ({d},), got shape {mask.shape}")
-    return mask
+    numbers = validation.array(name, value, (d,))
+    if np.asarray(value).dtype != bool:
+        raise TypeError(f"{name}: expected True and False, got numbers")
+    return numbers > 0

@@ -72,7 +72,7 @@ def fit(
     """
     validation.generator("rng", rng)
     params, v = in_one_precision(*checked(params, v, analytic=False))
-    decay = validation.non_negative("decay", decay)
+    decay, centred = validation.non_negative("decay", decay), validation.flag("centred", centred)
     n_steps, n_chains = validation.count("n_steps", n_steps), validation.count("n_chains", n_chains)
     mu, lam = v.mean(axis=0), hidden(params, v[: validation.count("batch_size", batch_size)]).mean(axis=0)
     t = _inverse_temperatures(method, n_temperatures, v.dtype)

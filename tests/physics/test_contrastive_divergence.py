@@ -507,6 +507,8 @@ def test_data_that_are_none_are_refused_by_name(bad, rng):
         ("n_chains", {"n_chains": None}),
         ("n_temperatures", {"n_temperatures": 0}),
         ("n_temperatures", {"n_temperatures": "many"}),
+        ("centred", {"centred": "no"}),
+        ("centred", {"centred": None}),
         ("decay", {"decay": -0.1}),
         ("decay", {"decay": np.nan}),
         ("decay", {"decay": None}),
