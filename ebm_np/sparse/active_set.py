@@ -53,10 +53,9 @@ def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array,
     """Return z-check (k, N), the sweeps of the slowest sample, and for each whether its relative gap is <= tol."""
     n = min(descent(problem.take(slice(0, SAMPLE))) + SWEEPS, max_iter)
     warm = np.any(z)
-    converged = certified(problem, z, tol) if warm else np.zeros(z.shape[1], bool)
-    if converged.all():
+    if warm and (converged := certified(problem, z, tol)).all():
         return np.array(z), 0, converged
-    found = np.array(z, order="C") if warm else np.empty(z.shape, z.dtype)
+    found, converged = np.empty(z.shape, z.dtype), np.empty(z.shape[1], bool)
     for block in blocks(z.shape[1], len(z)):
         part = problem.take(block)
         swept = sweeps(part.astype(np.float32), z[:, block].astype(np.float32), n, descend=not warm)

@@ -77,7 +77,7 @@ def gap(square: Array, inner: Array, most: Array, l1: Array, lam: float) -> Arra
 
 def _spread(m: Array, z: Array) -> Array:
     """Return m (N,) with axes of length 1, so that it multiplies samples z (N, ...), in their type."""
-    return m.astype(z.dtype).reshape(-1, *[1] * (z.ndim - 1))
+    return np.expand_dims(m.astype(z.dtype), tuple(range(1, z.ndim)))
 
 
 def _inner(a: Array, b: Array) -> Array:

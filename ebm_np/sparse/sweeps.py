@@ -57,7 +57,8 @@ def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Arra
             reach = atoms.start if fresh else k  # from zero, only codes of earlier blocks are there to look at
             np.matmul(ahead[atoms, :reach], x[:reach], out=block)
             np.subtract(drive[atoms], block, out=block)
-            for u_j, j in zip(block, range(atoms.start, atoms.stop), strict=True):
+            for j in range(atoms.start, atoms.stop):
+                u_j = block[j - atoms.start]
                 if j > atoms.start:
                     u_j += np.dot(within[j, atoms.start : j], x[atoms.start : j], out=v)
                 np.minimum(u_j, upper, out=v)

@@ -325,9 +325,11 @@ def test_nothing_handed_in_is_written_to_and_single_precision_is_kept(rng):
         z = rng.normal(size=(14, 9)).astype(dtype)
         for a in (*problem[:4], z):
             a.setflags(write=False)
-        found, _, converged = solve(problem, z, 1e-3, MANY)
-        assert found.dtype == dtype
-        assert converged.all()
+        for start in (z, np.zeros_like(z)):
+            found, _, converged = solve(problem, start, 1e-3, MANY)
+            assert found.dtype == dtype
+            assert converged.dtype == bool
+            assert converged.all()
 
 
 @pytest.mark.parametrize("W", [np.zeros((3, 2)), np.eye(3, 2)])

@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from sparse.problems import by_all_signs, dictionary, problems, total
@@ -221,6 +222,16 @@ def test_a_start_that_will_do_is_returned_as_it_is():
     assert found.n_iter == 0
     assert found.converged.all()
     assert found.trace.shape == (0, 2, 3, 2)
+
+
+def test_beside_the_last_two_looks_an_iteration_holds_three_arrays_and_no_trace_unless_asked_for():
+    z = np.ones((10, 10_000))
+
+    def look(z):
+        return Look(0.5 * z, np.ones(10), np.ones(10))
+
+    assert peak(lambda: first(9, (None for _ in fista(look, z, 0.1)))) < 6.5 * z.nbytes
+    assert settle(fista(look, z, 0.1), 0.5, 9).trace.shape == (0, 10, 10_000)
 
 
 @pytest.mark.parametrize("trace", [False, True])

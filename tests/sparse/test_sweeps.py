@@ -3,6 +3,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from sparse.problems import by_all_signs, dictionary, problems, total
@@ -100,6 +101,11 @@ def test_from_zero_the_first_sweep_looks_at_earlier_blocks_only_and_all_products
     assert [call.args[1].shape[0] for call in product.call_args_list] == [0, 16, 32, 40, 40, 40]
     for call in product.call_args_list:
         assert {a.dtype for a in (*call.args, call.kwargs["out"])} == {np.dtype(dtype)}
+
+
+def test_beside_the_codes_only_what_drives_them_is_as_large(rng):
+    problem, z = pose(dictionary(rng, 9, 64), rng.normal(size=(5000, 9)), 0.5), np.zeros((64, 5000))
+    assert peak(lambda: sweeps(problem, z, 2)) < 2.8 * z.nbytes
 
 
 def test_codes_of_any_layout_come_back_in_rows(rng):
