@@ -82,7 +82,7 @@ def test_a_threshold_of_the_largest_size_or_more_leaves_exact_zeros(v, factor):
 
 @given(vectors, st.floats(1e-3, 100))
 def test_the_derivative_is_one_outside_the_threshold_and_zero_inside(v, t):
-    v = v[np.abs(np.abs(v) - t) > 1e-12]
+    v = np.append(v[np.abs(np.abs(v) - t) > 1e-12], [0, 2 * t])
     np.testing.assert_array_equal(complex_step(lambda v: shrink(v, t), v, np.ones_like(v)), np.abs(v) > t)
 
 
