@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -32,8 +33,11 @@ DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
 # This file is also a plugin of pytest within mutmut, which imports everything once and forks: without it, the constants
 # of the library and of the tests would be those of the code without the mutant.
 
-PATIENCE = 2.0
-"""Seconds; longer tests, trainings mostly, are not asked. What only they would notice counts as alive."""
+PATIENCE, LATE = 2.0, 20
+"""Seconds: tests that take longer, trainings mostly, are not asked (what only they would notice counts as alive); and
+what a test may take of a mutant, which may run for ever."""
+TIMEOUT = 152
+"""What mutmut wants to hear of that."""
 
 called_at_import: set[str] = set()
 
@@ -51,8 +55,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """Let every test count as one of these functions."""
+    """Let every test count as one of these functions; and wind the clock."""
     state()._stats.update(called_at_import)
+    if "__mutmut_" in os.environ["MUTANT_UNDER_TEST"]:
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(TIMEOUT))
+        signal.alarm(LATE)
 
 
 def pytest_sessionfinish() -> None:

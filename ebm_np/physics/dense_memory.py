@@ -65,7 +65,6 @@ def settle(
         validation.generator("rng", rng)
     n_units = patterns.shape[1]
     xi, s = patterns.T, s.copy()
-    period = np.zeros(len(s), int)
     for n_iter in range(1, validation.count("max_iter", max_iter) + 1):  # noqa: B007 - n_iter is reported
         before, sums = s.copy(), s @ patterns.T
         for units in batches(n_units, CHUNK, rng):

@@ -289,6 +289,7 @@ def test_precision_is_kept_and_nobody_elses_array_is_written_to(rectified, dtype
         assert (found.state.shape, found.energy.shape) == (start.shape, (len(start),))
         assert isinstance(found.n_iter, int)
         assert found.converged.dtype == bool
+        assert found.period.dtype == int
     double = settle(patterns.astype(float), s.astype(float), n=4, rectified=rectified)
     single = settle(patterns.astype(np.float32), s.astype(np.float32), n=4, rectified=rectified)
     np.testing.assert_array_equal(single.state, double.state)
@@ -324,7 +325,9 @@ def test_patterns_and_states_that_are_none_are_refused_by_name(bad):
             door(bad, S4)
         with pytest.raises((ValueError, TypeError), match=r"^s: expected"):
             door(S4, bad)
-        with pytest.raises(ValueError, match=r"^s: expected"):
+        with pytest.raises(ValueError, match=r"^patterns: expected shape \(P, N\), got shape \(4,\)$"):
+            door(S4[0], S4)
+        with pytest.raises(ValueError, match=r"^s: expected shape \(B, 4\), got shape \(2, 5\)$"):
             door(S4, np.ones((2, 5)))
 
 

@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 from strategies import betas, generators
 
 from ebm_np.autoencoders.denoising import posterior_mean
-from ebm_np.foundations.gradient_check import complex_step_gradient, gradient_check
+from ebm_np.foundations.gradient_check import central_difference, complex_step, complex_step_gradient, gradient_check
 from ebm_np.foundations.results import Inference
 from ebm_np.latent.free_energy import softmin
 from ebm_np.physics.modern_hopfield import free_energy, free_energy_grad_s, settle, step
@@ -378,8 +378,11 @@ def test_bad_patterns_and_states_are_refused_by_name(door, spoil):
         door(spoil(A), S, 1.0)
     with pytest.raises((ValueError, TypeError), match=r"^s: expected"):
         door(A, spoil(S), 1.0)
-    with pytest.raises(ValueError, match=r"^s: expected"):
-        door(A, np.ones((2, 3)), 1.0)
+    n = A.shape[1]
+    with pytest.raises(ValueError, match=rf"^s: expected shape \(B, {n}\), got shape \(2, {n + 1}\)$"):
+        door(A, np.ones((2, n + 1)), 1.0)
+    with pytest.raises(ValueError, match=rf"^patterns: expected shape \(P, N\), got shape \({n},\)$"):
+        door(A[0], S, 1.0)
 
 
 @DOORS
@@ -411,3 +414,22 @@ def test_complex_numbers_are_for_the_gradient_check_and_not_to_be_settled():
     for patterns, s, name in ((A + 0j, S, "patterns"), (A, S + 0j, "s")):
         with pytest.raises(TypeError, match=rf"^{name}: expected real numbers"):
             settle(patterns, s, 1.0)
+
+
+@given(generators(), betas(0.1, 3))
+def test_the_complex_step_passes_through_the_patterns_too(rng, beta):
+    patterns, s, along = rng.normal(size=(3, 4)), rng.normal(size=(2, 4)), rng.normal(size=(3, 4))
+    derivatives = (d(lambda xi: free_energy(xi, s, beta), patterns, along) for d in (complex_step, central_difference))
+    np.testing.assert_allclose(*derivatives, rtol=1e-5, atol=1e-7)
+
+
+@given(generators(), betas(1, 10))
+def test_by_default_it_stops_at_the_first_step_that_moves_no_state_by_more_than_a_millionth_of_the_largest(rng, beta):
+    patterns, s = rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
+    found, moves = settle(patterns, s, beta), []
+    assume(found.converged.all())
+    for _ in range(found.n_iter):
+        before, s = s, step(patterns, s, beta)
+        moves.append(np.linalg.norm(s - before, axis=1).max() / largest_norm(patterns))
+    assert moves[-1] <= 1e-6
+    assert all(move > 1e-6 for move in moves[:-1])
