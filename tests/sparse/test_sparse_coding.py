@@ -854,3 +854,15 @@ def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
 def test_init_refuses_a_bad_argument_by_name(name, error, arguments):
     with pytest.raises(error, match=rf"^{name}: expected"):
         init(**{"rng": np.random.default_rng(0), "d": 3, "k": 2, **arguments})
+
+
+@given(generators(), st.integers(-1000, 1000))
+def test_the_unit_is_a_power_of_two_near_the_largest_number_one_for_usual_ones_and_can_be_squared(rng, exponent):
+    a = rng.choice([-1, 1]) * np.ldexp(np.append(rng.uniform(-1, 1, 4), 0.75), exponent)
+    unit = sparse_coding._power_of_two(a)
+    assert np.frexp(unit)[0] == 0.5
+    assert 0 < unit**2 < np.inf
+    if abs(exponent) <= sparse_coding.USUAL:
+        assert unit == 1
+    elif abs(exponent) <= 500:
+        assert 0.5 <= np.abs(a).max() / unit < 1
