@@ -246,7 +246,7 @@ def _search(
     """Return z-check, the number of iterations, who has converged, and the path."""
     if method in FAST and not trace:
         z, n_iter, converged = FAST[method](pose(W, y, lam), z.T, tol, max_iter)
-        return z.T, n_iter, converged, np.zeros((0, *z.T.shape), z.dtype)
+        return z.T, n_iter, converged, np.zeros((0, *z.T.shape))
     params, path, n_iter = Params(W), [], 0
     iterates = ITERATES[method](W, y, lam, z)
     converged = gap(params, y, z, lam) <= tol * energy(params, y, z, lam)
@@ -255,7 +255,7 @@ def _search(
         converged = gap(params, y, z, lam) <= tol * energy(params, y, z, lam)
         if trace:
             path.append(z)
-    return z, n_iter, converged, np.array(path, z.dtype).reshape(-1, *z.shape)
+    return z, n_iter, converged, np.array(path).reshape(-1, *z.shape)
 
 
 def _in_units(unit: float, a: Array, precision: Any) -> Array:

@@ -46,7 +46,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return log-likelihoods and pseudo-likelihoods while training, and both ways of annealing against their steps."""
     v, _, source = digit_machines.bits("train", 1_000 if quick else None)
     test, _, _ = digit_machines.bits("test", 100 if quick else None)
-    start, seen = digit_machines.untrained(rng, v, HIDDEN), []
+    start, seen = digit_machines.untrained(rng, v, 6 if quick else HIDDEN), []
     for schedule, centred, _ in RUNS.values():
         schedule = tuple((1, rate) for _, rate in schedule) if quick else schedule
         params, looks = _trained(start, v, test, rng, schedule, centred)

@@ -1,5 +1,6 @@
 import warnings
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -854,3 +855,39 @@ def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
 def test_init_refuses_a_bad_argument_by_name(name, error, arguments):
     with pytest.raises(error, match=rf"^{name}: expected"):
         init(**{"rng": np.random.default_rng(0), "d": 3, "k": 2, **arguments})
+
+
+@given(generators(), st.integers(-25, 25) | st.integers(-1000, 1000))
+def test_the_unit_is_a_power_of_two_near_the_largest_number_one_for_usual_ones_and_can_be_squared(rng, exponent):
+    a = rng.choice([-1, 1]) * np.ldexp(np.append(1e-3 * rng.uniform(-1, 1, 4), 0.75), exponent)
+    unit = sparse_coding._power_of_two(a)
+    assert np.frexp(unit)[0] == 0.5
+    assert 0 < unit**2 < np.inf
+    if abs(exponent) <= sparse_coding.USUAL:
+        assert unit == 1
+    elif abs(exponent) <= 500:
+        assert 0.5 <= np.abs(a).max() / unit < 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [1, 0.5])
+@pytest.mark.parametrize("z0", [None, np.ones((4, 5))], ids=["cold", "warm"])
+def test_the_search_is_in_single_precision_where_that_is_what_came_and_certifies_enough(dtype, share, z0, rng):
+    params, y = draw_problem(rng)
+    with mock.patch.object(sparse_coding, "_search", wraps=sparse_coding._search) as search:
+        infer(Params(params.W.astype(dtype)), y.astype(dtype), 0.3, tol=share * sparse_coding.SINGLE, z0=z0)
+    _, W, searched, _, z, *_ = search.call_args.args
+    expected = dtype if share == 1 else np.float64
+    assert {a.dtype for a in (W, searched, z)} == {np.dtype(expected)}
+
+
+@ANY_METHOD
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40, 2.0**40])
+def test_from_the_minimiser_no_step_is_made_whatever_the_unit_and_wherever_atoms_of_zeros_start(method, unit, rng):
+    params, y = draw_problem(rng)
+    W = np.pad(params.W, ((0, 0), (0, 1)))
+    best = infer(Params(unit * W), y, 0.3 * unit, method, tol=1e-6)
+    assert best.converged.all()
+    again = infer(Params(unit * W), y, 0.3 * unit, method, tol=1e-5, z0=best.z + 7 * (np.arange(6) == 5))
+    assert again.n_iter == 0
+    np.testing.assert_array_equal(again.z, best.z)
