@@ -108,10 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     settings = config()
     settings.only_mutate = [str(path)]
     settings.pytest_add_cli_args_test_selection = tests
-    if options.again:
-        again = [name for name, status in statuses(path).items() if status not in DEAD]
-    else:
-        again = []
+    again = [name for name, status in statuses(path).items() if options.again and status not in DEAD]
+    if not again:
         shutil.rmtree(MUTANTS, ignore_errors=True)
     run.main([*again, "--max-children", "1"], standalone_mode=False)
     print(report(path))
