@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebm_np.data import mnist
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import gradient_descent
 from ebm_np.physics import boltzmann, contrastive_divergence
 from ebm_np.physics.boltzmann import Params
+from scripts import digit_machines
 
 BATCH, RATE = 100, 0.01
 EPOCHS = {f"an epoch of RBM 784-{k}, batch {BATCH}, PCD-1": k for k in (256, 500)}
@@ -29,8 +29,8 @@ class Epoch(NamedTuple):
 
 def task(k: int) -> Epoch:
     """Return the digits, black or white, and a machine of k hidden units that has their means."""
-    v = (mnist.load_or_synthetic("train").images > 0.5).astype(np.float32)
-    return Epoch(v, boltzmann.init(np.random.default_rng(0), 784, k, mean=v.mean(axis=0), dtype=np.float32))
+    v = digit_machines.bits("train")[0]
+    return Epoch(v, digit_machines.untrained(np.random.default_rng(0), v, k))
 
 
 def ours(given: Epoch) -> Callable[[], Params]:

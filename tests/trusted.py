@@ -11,7 +11,7 @@ foundations.proximal: shrink
 latent.ellipse: decode energy energy_grad_z energy_curvature_z energy_grad_y energy_grad_params landscape
 latent.horn: radii curve decode energy energy_grad_y energy_grad_params landscape
 latent.inference: grid latents.like
-physics.boltzmann: hidden visible sample free_energy_of grad_params
+physics.boltzmann: fields hidden visible sample free_energy_of grad_params
 sparse.sparse_coding: unit_columns decode energy cost_grad_z energy_grad_y energy_grad_params gap kkt_residual
 sparse.regularized: decode energy energy_grad_params
 sparse.predictive: run encode decode distance energy energy_grad_z energy_grad_y energy_grad_params augmented

@@ -89,7 +89,7 @@ def energy(params: Params, v: Array, h: Array) -> Array:
 def free_energy(params: Params, v: Array) -> Array:
     """Return F(v), equation (2): (N, d) -> (N,)."""
     params, v = checked(params, v)
-    return free_energy_of(params, v, params.c + v @ params.W)
+    return free_energy_of(params, v, fields(params, v))
 
 
 def free_energy_grad_v(params: Params, v: Array) -> Array:
@@ -107,16 +107,21 @@ def free_energy_grad_params(params: Params, v: Array, weights: Array | None = No
 def log_pseudo_likelihood(params: Params, v: Array) -> Array:
     """Return log PL(v), equation (7), of bits: (N, d) -> (N,). One unit after the other is turned, in all samples."""
     params, v = checked_bits(params, v)
-    felt, total = params.c + v @ params.W, np.zeros(len(v), v.dtype)
+    felt, total = fields(params, v), np.zeros(len(v), v.dtype)
     terms = softplus(felt).sum(axis=1)
     for row, b, turn in zip(params.W, params.b, 1 - 2 * v.T, strict=True):
         total -= softplus(b * turn + softplus(felt + np.outer(turn, row)).sum(axis=1) - terms)
     return total
 
 
+def fields(params: Params, v: Array) -> Array:
+    """Return c + v W, what the hidden units feel: (..., d) -> (..., k)."""
+    return params.c + v @ params.W
+
+
 def hidden(params: Params, v: Array) -> Array:
     """Return p(h = 1 | v), equation (3): (N, d) -> (N, k)."""
-    return sigmoid(params.c + v @ params.W)
+    return sigmoid(fields(params, v))
 
 
 def visible(params: Params, h: Array) -> Array:

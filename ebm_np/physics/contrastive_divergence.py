@@ -31,7 +31,7 @@ from ebm_np.foundations.optimizers import Optimizer, gradient_descent
 from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import minimize
-from ebm_np.physics.boltzmann import Params, checked, free_energy_of, grad_params, hidden, sample
+from ebm_np.physics.boltzmann import Params, checked, fields, free_energy_of, grad_params, hidden, sample
 
 METHODS = ("cd", "pcd", "tempering")
 
@@ -76,12 +76,12 @@ def fit(
     n_steps, n_chains = validation.count("n_steps", n_steps), validation.count("n_chains", n_chains)
     mu, lam = v.mean(axis=0), hidden(params, v[: validation.count("batch_size", batch_size)]).mean(axis=0)
     t = _inverse_temperatures(method, n_temperatures, v.dtype)
-    h = sample(sigmoid(t[:, None, None] * _fields(params, sample(np.tile(mu, (len(t), n_chains, 1)), rng))), rng)
+    h = sample(sigmoid(t[:, None, None] * fields(params, sample(np.tile(mu, (len(t), n_chains, 1)), rng))), rng)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         nonlocal h, lam
         data = v[batch]
-        felt = _fields(params, data)
+        felt = fields(params, data)
         start = sample(sigmoid(felt), rng)[None] if method == "cd" else h
         chains, felt_there, h = _steps(params, start, t, n_steps, rng)
         loss, grads, positive = _contrast(params, (data, chains[-1]), (felt, felt_there[-1]))
@@ -101,11 +101,6 @@ def _inverse_temperatures(method: str, n: int, dtype: Any) -> Array:
     validation.choice("method", method, METHODS)
     t = np.linspace(0, 1, validation.count("n_temperatures", n) + 1, dtype=dtype)[1:]
     return t if method == "tempering" else t[-1:]
-
-
-def _fields(params: Params, v: Array) -> Array:
-    """Return c + v W, what the hidden units feel: (..., d) -> (..., k)."""
-    return params.c + v @ params.W
 
 
 def _contrast(params: Params, v: tuple[Array, Array], felt: tuple[Array, Array]) -> tuple[float, Params, Array]:
@@ -128,7 +123,7 @@ def _steps(params: Params, h: Array, t: Array, n_steps: int, rng: np.random.Gene
     scale = t[:, None, None]
     for _ in range(n_steps):
         v = sample(sigmoid(scale * (params.b + h @ params.W.T)), rng)
-        felt = _fields(params, v)
+        felt = fields(params, v)
         h = sample(sigmoid(scale * felt), rng)
         if len(t) > 1:
             places = _changed_places(-(v @ params.b) - (felt * h).sum(axis=2), t, rng)[:, :, None]

@@ -40,6 +40,7 @@ from ebm_np.physics.boltzmann import (
     biases,
     checked_bits,
     checked_params,
+    fields,
     free_energy,
     free_energy_grad_params,
     hidden,
@@ -127,19 +128,19 @@ def anneal_back(
 
 def _way(params: Params, a: Array, v: Array, t: Array, rng: np.random.Generator) -> Array:
     """Return log w of each run, equation (3), along these t."""
-    log_w, fields = np.zeros(len(v)), params.c + v @ params.W
+    log_w, felt = np.zeros(len(v)), fields(params, v)
     for step, (before, now) in enumerate(pairwise(t.tolist())):
         if step > 0:
-            h = sample(sigmoid(before * fields), rng)
+            h = sample(sigmoid(before * felt), rng)
             v = sample(sigmoid((1 - before) * a + before * (params.b + h @ params.W.T)), rng)
-            fields = params.c + v @ params.W
-        log_w += _tempered(params, a, v, fields, before) - _tempered(params, a, v, fields, now)
+            felt = fields(params, v)
+        log_w += _tempered(params, a, v, felt, before) - _tempered(params, a, v, felt, now)
     return log_w
 
 
-def _tempered(params: Params, a: Array, v: Array, fields: Array, t: float) -> Array:
+def _tempered(params: Params, a: Array, v: Array, felt: Array, t: float) -> Array:
     """Return F_t(v), equation (2), from c + v W."""
-    return -(v @ ((1 - t) * a + t * params.b)) - softplus(t * fields).sum(axis=1)
+    return -(v @ ((1 - t) * a + t * params.b)) - softplus(t * felt).sum(axis=1)
 
 
 def _estimate(log_z_0: float, log_w: Array, sign: int) -> Estimate:

@@ -3,6 +3,8 @@
 from itertools import product
 
 import numpy as np
+from hypothesis import strategies as st
+from strategies import generators
 
 from ebm_np.physics.boltzmann import Params, hidden, visible
 
@@ -14,6 +16,14 @@ def states(n):
 
 def draw_machine(rng, d, k, scale=1.0):
     return Params(*(scale * rng.normal(size=shape) for shape in ((d, k), d, k)))
+
+
+@st.composite
+def small_machines(draw, largest, scales):
+    """A machine of at most so many units in each layer, and a generator."""
+    rng = draw(generators())
+    d, k = draw(st.integers(1, largest)), draw(st.integers(1, largest))
+    return draw_machine(rng, d, k, draw(st.sampled_from(scales))), rng
 
 
 def slack(params):

@@ -5,7 +5,7 @@ import pytest
 from guards import read_only
 from hypothesis import example, given
 from hypothesis import strategies as st
-from physics.machines import assert_drawn_from, draw_machine, slack, states, transitions
+from physics.machines import assert_drawn_from, draw_machine, slack, small_machines, states, transitions
 from strategies import generators
 
 from ebm_np.foundations.gradient_check import complex_step_gradient, gradient_check
@@ -33,10 +33,8 @@ from ebm_np.physics.partition import log_likelihood
 @st.composite
 def machines(draw, largest=5, scales=(0.01, 1.0, 10.0, 100.0)):
     """A machine, visible units of a batch, gray or bits, and a generator."""
-    rng = draw(generators())
-    d, k = draw(st.integers(1, largest)), draw(st.integers(1, largest))
-    params = draw_machine(rng, d, k, draw(st.sampled_from(scales)))
-    v = rng.uniform(0.01, 0.99, (draw(st.integers(1, 4)), d))
+    params, rng = draw(small_machines(largest, scales))
+    v = rng.uniform(0.01, 0.99, (draw(st.integers(1, 4)), len(params.b)))
     return params, v.round() if draw(st.booleans()) else v, rng
 
 
