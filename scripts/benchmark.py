@@ -195,11 +195,11 @@ def measure(name: str, case: Case, pairs: int = PAIRS) -> Row:
     ImportError
         if the peer is not installed.
     """
-    started, timed = math.inf, list[tuple[float, float]]()
-    while len(timed) <= pairs and (len(timed) <= ENOUGH or time.perf_counter() - started < PATIENCE):
+    first, started = (_seconds(case.ours), _seconds(case.theirs)), time.perf_counter()
+    timed = [first] if sum(first) > PATIENCE else []  # else it is a warm-up, which runs as long do not need
+    while len(timed) < pairs and (len(timed) < ENOUGH or time.perf_counter() - started < PATIENCE):
         timed.append((_seconds(case.ours), _seconds(case.theirs)))
-        started = min(started, time.perf_counter())
-    seconds = np.array(timed)[1:]  # the first is a warm-up
+    seconds = np.array(timed)
     ratios = seconds[:, 0] / seconds[:, 1]
     ours, theirs = np.median(seconds, axis=0)
     low, high = float(ratios.min()), float(ratios.max())
