@@ -28,8 +28,8 @@ from scripts import benchmark_chart, convolutional_peers, grids, machines, memor
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
-ENOUGH, PATIENCE = 3, 40.0
-"""A comparison that takes longer than so many seconds is content with so many pairs."""
+ENOUGH, PATIENCE, TIRED = 3, 40.0, 400.0
+"""`ENOUGH` pairs will do for a comparison that has taken `PATIENCE` seconds; at `TIRED` those that there are will."""
 
 
 class Case(NamedTuple):
@@ -86,29 +86,13 @@ def sparse() -> Iterator[Case]:
     Each library has a process of its own, which starts when it is first called (see `peers`). The trainings are those
     that just reach the target.
     """
-    coding, learning = (peers.coder, peers.PROBLEMS, peers.PEERS), (peers.learner, peers.TARGETS, peers.LEARNERS)
-    programme: list[tuple[str, Any]] = [
-        ("our fista", coding),
-        ("our active_set", coding),
-        ("our dictionary.fit", learning),
-    ]
-    for me, (prepare, tasks, libraries) in programme:
-        for task in tasks:
-            with peers.Worker(prepare, task, me) as ours:
-                for peer in libraries:
-                    with peers.Worker(prepare, task, peer) as theirs:
-                        if not peer.startswith("our "):
-                            yield Case(f"{me}: {task}", peer, ours, theirs)
+    yield from _against(peers.coder, peers.PROBLEMS, peers.PEERS)
+    yield from _against(peers.learner, peers.TARGETS, peers.LEARNERS)
 
 
 def lista() -> Iterator[Case]:
     """Train LISTA for one step, forward and backward, for a batch of 1,000 patches of 10 x 10 pixels."""
-    for task in networks.STEPS:
-        with (
-            peers.Worker(networks.stepper, task, "our lista") as ours,
-            peers.Worker(networks.stepper, task, "PyTorch autograd") as theirs,
-        ):
-            yield Case(f"training step: {task}", "PyTorch autograd", ours, theirs)
+    yield from _against(networks.stepper, networks.STEPS, networks.PEERS)
 
 
 def convolutional() -> Iterator[Case]:
@@ -116,18 +100,9 @@ def convolutional() -> Iterator[Case]:
 
     The kernels take half an hour: SPORCO's are learned anew for every timing, and for ours, to know what to reach.
     """
-    for task in convolutional_peers.TASKS:
-        with peers.Worker(convolutional_peers.coder, task, "our working_set") as ours:
-            for peer in convolutional_peers.PEERS:
-                if peer != "our working_set":
-                    with peers.Worker(convolutional_peers.coder, task, peer) as theirs:
-                        yield Case(f"our working_set: {task}", peer, ours, theirs)
-    task, peer = convolutional_peers.LEARNING, "SPORCO ConvBPDNDictLearn"
-    with (
-        peers.Worker(convolutional_peers.learner, task, "our fit") as ours,
-        peers.Worker(convolutional_peers.learner, task, peer) as theirs,
-    ):
-        yield Case(f"our fit: {task}", peer, ours, theirs)
+    yield from _against(convolutional_peers.coder, convolutional_peers.TASKS, convolutional_peers.PEERS)
+    learners = "our fit", "SPORCO ConvBPDNDictLearn"
+    yield from _against(convolutional_peers.learner, [convolutional_peers.LEARNING], learners)
 
 
 def autoencoders() -> Iterator[Case]:
@@ -164,12 +139,13 @@ COMPARISONS = {
     "inference": inference,
     "sparse": sparse,
     "lista": lista,
-    "convolutional": convolutional,
     "autoencoders": autoencoders,
     "variational": variational,
-    "hopfield": hopfield,
     "boltzmann": boltzmann,
+    "hopfield": hopfield,
+    "convolutional": convolutional,
 }
+"""The long ones last."""
 
 
 class Row(NamedTuple):
@@ -195,9 +171,12 @@ def measure(name: str, case: Case, pairs: int = PAIRS) -> Row:
     ImportError
         if the peer is not installed.
     """
-    first, started = (_seconds(case.ours), _seconds(case.theirs)), time.perf_counter()
-    timed = [first] if sum(first) > PATIENCE else []  # else it is a warm-up, which runs as long do not need
-    while len(timed) < pairs and (len(timed) < ENOUGH or time.perf_counter() - started < PATIENCE):
+    first = _seconds(case.ours), _seconds(case.theirs)
+    started = time.perf_counter() - sum(first)
+    timed = [first] if sum(first) > PATIENCE else []  # runs as long need no warm-up; of others the first is that
+    while len(timed) < pairs and (passed := time.perf_counter() - started) < TIRED:
+        if len(timed) >= ENOUGH and passed > PATIENCE:
+            break
         timed.append((_seconds(case.ours), _seconds(case.theirs)))
     seconds = np.array(timed)
     ratios = seconds[:, 0] / seconds[:, 1]
@@ -210,7 +189,7 @@ def measure(name: str, case: Case, pairs: int = PAIRS) -> Row:
 
 def table(rows: list[Row]) -> str:
     """Return the rows as text."""
-    head = ("comparison", "task", "peer", "ours", "peer", "ratio (range)", "threads", "ours; peer")
+    head = ("comparison", "task", "peer", "our time", "its time", "ratio (range)", "threads", "ours; peer")
     lines = [head]
     for r in rows:
         ratio = f"{_fraction(r.ratio)} ({_fraction(r.lowest)} .. {_fraction(r.highest)})"
@@ -234,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.exit(2, f"unknown comparison {', '.join(unknown)}; known: {', '.join(COMPARISONS)}\n")
     if os.environ.get(THREADS[0]) != str(options.threads):  # BLAS reads it once, when NumPy is imported: start anew
         os.environ.update(dict.fromkeys(THREADS, str(options.threads)))
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+        os.execv(sys.executable, [sys.executable, sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])
     rows = list(_measured(options.names or list(COMPARISONS), options.only, options.pairs))
     record = {"machine": _machine(), "rows": [row._asdict() for row in rows]}
     text = json.dumps(record, indent=1)

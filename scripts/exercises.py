@@ -26,8 +26,9 @@ def free_energy(w: Array) -> Array:
 def free_energy_grad(w: Array) -> Array:
     """Exercise 1: dF_beta/dw, (2,).
 
-    F is a softmin of E(y, z_k) = [y1 - w1 cos z_k]^2 + [y2 - w2 sin z_k]^2. What is dF/dE_k (`free_energy.gibbs`), and
-    what dE_k/dw? The chain rule is a sum over k; the latents are `inference.grid(96)`.
+    F is a softmin of E(y, z_k) = [y1 - w1 cos z_k]^2 + [y2 - w2 sin z_k]^2. What is dF/dE_k, and what dE_k/dw? The
+    chain rule is a sum over k. Import `gibbs` from `ebm_np.latent.free_energy` and the latents, `grid(96)`, from
+    `ebm_np.latent.inference`.
     """
     raise NotImplementedError
 
@@ -40,7 +41,7 @@ def softmin(beta: Array) -> Array:
 def softmin_grad(beta: Array) -> Array:
     """Exercise 2: dF_beta/dbeta, a number.
 
-    beta stands in two places. What is left has the Gibbs weights in it, the mean of the energies, and F itself; it is
+    beta stands in two places. What is left holds the mean of the energies under the Gibbs weights, and F itself; it is
     never positive: the colder, the lower.
     """
     raise NotImplementedError
@@ -68,7 +69,7 @@ class Exercise(NamedTuple):
     x: Array
 
 
-EXERCISES = {
+EXERCISES = {  # lambdas look a gradient up when it is called: the tests put answers in its place
     "free_energy_grad": Exercise(free_energy, lambda w: free_energy_grad(w), np.array([1.5, 0.7])),
     "softmin_grad": Exercise(softmin, lambda beta: softmin_grad(beta), np.array(1.5)),
     "tied_grad": Exercise(tied, lambda W: tied_grad(W), np.array([[0.6, -0.2, 0.1], [0.3, 0.8, -0.5]])),

@@ -32,7 +32,7 @@ def contrast_patches(rng: np.random.Generator, n: int, held_out: int, size: int)
     """Return patches of photographs for training (n, size^2) and for judging (held_out, size^2), float32, and a source.
 
     As Gregor & LeCun 2010 made theirs: not whitened, without DC and of unit standard deviation each; the third with the
-    least contrast is left out. Those for judging are of the right fifth of each photograph, the others of what is left.
+    least contrast is left out. Those for judging are of the right fifth of each photograph, the others of the rest.
     """
     found = photographs.load(dtype=np.float32)
 

@@ -59,7 +59,7 @@ def per_unit(sets: list[Array], n_starts: int) -> Callable[[], Array]:
 def package(sets: list[Array], n_starts: int) -> Callable[[], Array]:
     """Prepare the package `hopfieldnetwork`, which has the same loop; it takes a tie for +1."""
     make = importlib.import_module("hopfieldnetwork").HopfieldNetwork
-    # not int8, as in its own examples, whose sums run over at 128 patterns
+    # not int8, as in its own examples, whose sums overflow from 128 patterns on
     sets = [patterns.astype(np.float64) for patterns in sets]
 
     def network(xi: Array) -> list[Any]:

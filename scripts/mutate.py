@@ -35,7 +35,7 @@ DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
 
 PATIENCE, LATE = 2.0, 20
 """Seconds: tests that take longer, trainings mostly, are not asked (what only they would notice counts as alive); and
-what a test may take of a mutant, which may run for ever."""
+how long a test of a mutant, which may run for ever, is waited for."""
 TIMEOUT = 152
 """What mutmut wants to hear of that."""
 
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("tests", nargs="*", help="more files of tests")
     parser.add_argument("--again", action="store_true", help="only those that lived the last time")
     options = parser.parse_args(arguments)
-    chapter, module = options.module.split(".")
+    chapter, _, module = options.module.partition(".")
     path = Path("ebm_np", chapter, f"{module}.py")
     own = f"tests/{chapter}/test_{module}.py"
     tests = [own] * Path(own).exists() + options.tests

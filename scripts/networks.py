@@ -69,7 +69,7 @@ def pytorch(given: Training) -> Callable[[], Any]:
 
 
 STEPS = {
-    f"{k} codes, K = {n_steps}, {dtype}": (k, n_steps, dtype)
+    f"training step: {k} codes, K = {n_steps}, {dtype}": (k, n_steps, dtype)
     for dtype, k, n_steps in itertools.product(("float32", "float64"), (100, 400), (1, 3, 7))
 }
 PEERS: dict[str, Callable[[Training], Callable[[], Any]]] = {"our lista": ours, "PyTorch autograd": pytorch}

@@ -55,7 +55,7 @@ LISTA, TARGET = lista.from_dictionary(W, 0.3), RNG.normal(size=(N, K))
 COUPLED = coupled_lista.init(W, 2)
 PREDICTIVE = predictive.init(RNG, D, K, "shrink", 0.3)
 CONVOLUTIONAL = convolutional_autoencoder.from_kernels(KERNELS.K, "shrink", 1.0)
-GOAL = lista.iterates(LISTA, Y, 2)
+GOAL = lista.unroll(LISTA, Y, 2)
 HS = layers.mlp_forward(NET.encoder, Y, "tanh")
 PATTERNS, LETTERS = letters("AZ"), letters("ABC")
 APPLE = mechanics.straight(np.zeros((2, 2)), np.ones((2, 2)), 4)
@@ -199,6 +199,9 @@ MODULES: dict[str, dict[str, Any]] = {
         "like": Y,
         "generator.value": lambda: np.random.default_rng(0),
         "function.value": lambda: cost,
+        "log_variance.value": np.zeros(2),
+        "log_variance.shape": (2,),
+        "largest_squarable.dtype": np.dtype(float),
     },
     "data.contrast": {"image": U, "v": Y, "sigma": 1.0, "floor": 0.5},
     "data.digits": {},
@@ -244,7 +247,7 @@ MODULES: dict[str, dict[str, Any]] = {
         "params": CONVOLUTIONAL,
         "run.encoder": CONVOLUTIONAL.encoder,
         "encoder": "shrink",
-        "n_iter": 2,
+        "n_steps": 2,
         "guess": convolutional_autoencoder.run(CONVOLUTIONAL.encoder, IMAGES),
     },
     "sparse.convolutional_dictionary": CONVOLUTION
@@ -278,7 +281,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "sparse.dictionary": DICTIONARY,
     "sparse.fast_fista": FAST,
     "sparse.gabor": {"params": GABOR, "size": (5, 6), "atoms": RNG.normal(size=(2, 5, 5)), "p": np.ones((2, 6))},
-    "sparse.gram_form": FAST | {"c": Z.T, "blocks.k": K, "blocks.n": N},
+    "sparse.gram_form": FAST | {"c": Z.T, "blocks.numbers": K, "blocks.n": N},
     "sparse.lista": {
         "W": W,
         "params": LISTA,
@@ -335,8 +338,6 @@ MODULES: dict[str, dict[str, Any]] = {
         "grad": NET,
         "layers": NET.encoder,
         "first": D,
-        "checked_log.value": np.zeros(2),
-        "checked_log.shape": (2,),
     },
     "autoencoders.target_propagation": TWO,
     "autoencoders.variational": {

@@ -76,6 +76,22 @@ def test_only_what_exists_is_trusted():
         assert argument in inspect.signature(FUNCTIONS[function]).parameters, entry
 
 
+def flags():
+    """Yield every argument that is True or False."""
+    for name, function in CALLED.items():
+        for argument, value in defaults(function).items():
+            if isinstance(value, bool) and f"{name}.{argument}" not in TRUSTED:
+                yield name, argument
+
+
+@pytest.mark.parametrize(("name", "argument"), list(flags()))
+@pytest.mark.parametrize("bad", ["no", 0, 1.0, None])
+def test_a_flag_is_true_or_false_and_nothing_that_counts_as_one(name, argument, bad):
+    result = outcome(CALLED[name], valid_call(name, CALLED[name]) | {argument: bad})
+    assert isinstance(result, TypeError), result
+    assert str(result).startswith(f"{argument}: expected True or False"), result
+
+
 MAY_BE_NEGATIVE = {"latent.free_energy.axis"}
 
 

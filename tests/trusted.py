@@ -14,9 +14,9 @@ latent.inference: grid latents.like
 physics.boltzmann: fields hidden visible sample free_energy_of grad_params
 sparse.sparse_coding: unit_columns decode energy cost_grad_z energy_grad_y energy_grad_params gap kkt_residual
 sparse.regularized: decode energy energy_grad_params
-sparse.predictive: run encode decode distance energy energy_grad_z energy_grad_y energy_grad_params augmented
+sparse.predictive: run encode decode distance energy smooth_grad_z energy_grad_y energy_grad_params augmented
 sparse.convolutional: unit_kernels decode energy cost_grad_z energy_grad_y energy_grad_params iterates
-sparse.convolutional_autoencoder: run encode decode distance energy energy_grad_z energy_grad_y energy_grad_params
+sparse.convolutional_autoencoder: run encode decode distance energy smooth_grad_z energy_grad_y energy_grad_params
 autoencoders.autoencoder: energy energy_grad_y energy_grad_y_hat energy_grad_params
 autoencoders.contractive: penalty penalty_grad
 autoencoders.network: untied gathered
@@ -39,8 +39,8 @@ sparse.coupled_lista: select_and_shrink
 sparse.fast_fista: solve
 sparse.gabor: evaluate expand
 sparse.gram_form: pose blocks correlation largest certify certified
-sparse.lista: iterates vjp_params vjp_y
-sparse.operator_fista: fista settle gap
+sparse.lista: unroll vjp_params vjp_y
+sparse.operator_fista: fista settle duality_gap
 sparse.supports: solve_signs
 sparse.sweeps: descent sweeps
 sparse.textbook: lipschitz ista fista coordinate_descent
@@ -58,11 +58,13 @@ data.photographs: load read_image
 """They read files and the network; tests/data has doubles of both."""
 
 DOORS = """
-autoencoders.network: checked_log.shape
-foundations.layers: checked_layers.name checked_layers.first checked_layers.last
+autoencoders.network: checked.analytic
+foundations.layers: checked_layers.name checked_layers.first checked_layers.last checked_layers.analytic
+physics.boltzmann: checked.analytic checked_params.analytic
 foundations.validation: array.name array.shape squarable.name squarable.shape signs.name signs.shape positive.name
     non_negative.name count.name count.minimum choice.name choice.options floating.name generator.name
-    sample_weights.like instance function.name flag.name
+    sample_weights.like instance function.name flag.name log_variance.name log_variance.shape largest_squarable
+    array.finite array.empty array.analytic squarable.empty squarable.analytic positive.infinite positive.moderate
 """
 """What a door is told of the argument comes from the code."""
 

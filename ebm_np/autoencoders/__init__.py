@@ -1,4 +1,4 @@
-"""Notes 08-3: a code that is computed, not searched for, and four ways to keep its energy from collapsing.
+"""Notes 08-3: a code that is computed, not searched for; what keeps its energy from collapsing; a way to train it.
 
 Reading order: `network` (what all share), `autoencoder` (the model), `denoising` (spoil the input), `contractive`
 (hold the code still), `target_propagation` (train encoder and decoder on a code found between them), `variational`

@@ -14,9 +14,10 @@ r"""The auto-encoder: an energy without a latent variable, since the code is com
     f, g        Model.f, .g             activation of all layers but the last; of the last one
     C, R, lam   Model.cost, ...         cost, regulariser and its weight, >= 0
 
-With k < d (under-complete) a code cannot tell all, and F is low near the data only. With k >= d (over-complete) the
-identity is within reach: F is 0 everywhere and means nothing, the energy has collapsed. What then helps: R in (5), an
-input other than y (`denoising`), or noise on the code (`variational`).
+With k < d (under-complete) a code cannot tell all: F is low only along a surface of k dimensions, which training lays
+through the data, though it may run on far beyond them. With k >= d (over-complete) the identity is within reach: F is 0
+everywhere and means nothing, the energy has collapsed. What then helps: R in (5), an input other than y (`denoising`),
+or noise on the code (`variational`).
 
 Derivation
 ----------

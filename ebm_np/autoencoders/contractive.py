@@ -11,8 +11,8 @@ r"""The contractive penalty: a code should not tremble when the observation does
 
 (1) is the energy that noise of unit variance in y has in h, to first order: a pull to be blind in *every* direction.
 The cost C objects where that would blur what tells one sample from the next: a code must move along the data. What is
-left is contraction across. (The note has it that C penalises sensitivity along the data, and R what is left. C
-penalises *in*sensitivity along the data; R penalises sensitivity to every direction.)
+left is contraction across. (The note has it that C penalises sensitivity along the data. It penalises *in*sensitivity
+there; R penalises sensitivity to every direction.)
 
 Weights should be tied. Where f is nearly linear, the codes s h and the decoder V / s decode to the same y~ for every s,
 while R is s^2 of what it was: untied, the network evades the penalty by s -> 0 and contracts nothing. Tied, a short W
@@ -27,13 +27,15 @@ Derivation
 3. Let q = dL/dR, a number for each sample. 2:  dL/ds_L = 2 q s_L rho,   Q_0 = dL/dB_0 = 2 q s_L^2 B_0, row by row.
 4. B_(l-1) = M_l W_l:  dL/dW_l = sum_n M_l^T Q_(l-1),  dL/dM_l = Q_(l-1) W_l^T. M_l = B_l D_l:  dL/ds_l = sum over rows
    of B_l * dL/dM_l,  Q_l = (dL/dM_l) D_l. At the top dL/dW_L = sum_n Q_(L-1).
-5. Also the slopes depend on y and on all layers below: dL/da_l = dL/ds_l * f''(a_l), which joins what comes down
+5. The slopes, too, depend on y and on all layers below: dL/da_l = dL/ds_l * f''(a_l), which joins what comes down
    through h in ordinary backpropagation (`layers.mlp_backward`). For ReLU and identity f'' = 0, and only 4 remains.
 
-If both networks are one linear layer, tied, without offsets, and the data have covariance Sigma = U diag(s) U^T, then
+If both networks are one linear layer, tied, without offsets, and the data have mean 0 and covariance Sigma = U diag(v)
+U^T, then
 
-6. E[F] = tr((I - W^T W)^2 Sigma) + lam tr(W^T W). With W^T W = U diag(p) U^T, 0 <= p: sum_i (1 - p_i)^2 s_i + lam p_i,
-   least at p_i = max(0, 1 - lam / (2 s_i)): directions of little variance are given up, the others shrunk.
+6. E[F] = tr((I - W^T W)^2 Sigma) + lam tr(W^T W). With W^T W = U diag(p) U^T, at most k of p not 0 and none negative,
+   that is sum_i (1 - p_i)^2 v_i + lam p_i, least at p_i = max(0, 1 - lam / (2 v_i)) for the k largest v_i: directions
+   of little variance are given up, the others shrunk.
 
 Source: notes 08-3, "Contractive Autoencoder", figure 4; Rifai, Vincent, Muller, Glorot & Bengio 2011.
 """

@@ -98,9 +98,9 @@ def vector_field(params: Network, y: Array, model: Model) -> Array:
 
 
 def posterior_mean(y_hat: Array, samples: Array, sigma: float) -> Array:
-    """Return E[y | y^] where y is one of the samples (M, d), all as likely, derivation 4: (N, d) -> (N, d).
+    """Return E[y | y^] where y is one of the samples (M, d), all equally likely, derivation 4: (N, d) -> (N, d).
 
-    No network comes nearer to (3) on these samples: it is what an ideal denoiser would learn by heart.
+    No network makes (3) smaller on these samples: it is what an ideal denoiser would learn by heart.
 
     >>> posterior_mean(np.array([[0.0], [9.0]]), np.array([[-1.0], [1.0]]), sigma=0.5).round(6).tolist()
     [[0.0], [1.0]]

@@ -3,8 +3,8 @@ r"""What a trained variational auto-encoder is good for: its pictures of y, new 
     reconstruction   y~ = Dec(mu)                                                (mu, v) = Enc(y)                    (1)
     sample           y~ = Dec(z),   z ~ N(0, I)                                                                      (2)
     walk             y~ = Dec((1 - t) mu + t mu'),   t from 0 to 1                                                   (3)
-    likelihood       log p(y) ~ log (1/K) sum_j exp(-w_j)                        z_j = mu + eps_j sqrt(v)            (4)
-                     w_j = C(y, Dec(z_j)) + (1/2) sum_i [z_ij^2 - eps_ij^2 - log v_i]
+    likelihood       log p(y) ~ log (1/K) sum_j exp(-w_j) = -softmin_j w_j, beta = 1                                 (4)
+                     w_j = C(y, Dec(z_j)) + (1/2) sum_i [z_ij^2 - eps_ij^2 - log v_i],   z_j = mu + eps_j sqrt(v)
 
 Shapes and letters are those of `variational`. What is returned is the mean y~ of p(y | z), not a draw from it.
 
@@ -24,6 +24,7 @@ import numpy as np
 from ebm_np.autoencoders.variational import Model, Params, checked, checked_params, cost, decode, encode, sample
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
+from ebm_np.latent.free_energy import softmin
 
 
 def reconstruct(params: Params, y: Array, model: Model) -> Array:
@@ -56,10 +57,9 @@ def log_likelihood(params: Params, y: Array, rng: np.random.Generator, n_samples
     n_samples = validation.count("n_samples", n_samples)
     params, y, model = checked(params, y, model)
     mu, v = encode(params, y, model)
-    log_weights = np.empty((n_samples, len(y)), y.dtype)
-    for row in log_weights:
+    w = np.empty((n_samples, len(y)), y.dtype)
+    for row in w:
         eps = rng.standard_normal(mu.shape, y.dtype)
         z = sample(mu, v, eps)
-        row[:] = -cost(params, y, z, model) - 0.5 * (z**2 - eps**2 - np.log(v)).sum(axis=1)
-    largest = log_weights.max(axis=0)
-    return largest + np.log(np.exp(log_weights - largest).mean(axis=0))
+        row[:] = cost(params, y, z, model) + 0.5 * (z**2 - eps**2 - np.log(v)).sum(axis=1)
+    return -softmin(w, 1.0, axis=0)

@@ -15,7 +15,7 @@ out, and `principal` what training must find.
 Derivation
 ----------
 1. With r = y - c - W mu, the mean of ||y - c - W z||^2 over z = mu + eps sqrt(v) is ||r||^2 + sum_i v_i ||w_i||^2. So
-   F~ = (1/2) [d log(2 pi s) + (||r||^2 + sum_i v_i ||w_i||^2) / s + sum_i mu_i^2 + v_i - log v_i - 1].
+   F~ = (1/2) [d log(2 pi s) + (||r||^2 + sum_i v_i ||w_i||^2) / s + sum_i (mu_i^2 + v_i - log v_i - 1)].
 2. dF~/dmu = mu - W^T r / s =: g. Chain rule: dF~/dM = g (y - c)^T,   dF~/dW = (W diag(v) - r mu^T) / s,
    dF~/dc = -r / s - M^T g = -dF~/dy,   dF~/dlog s = (1/2) [d - (||r||^2 + sum_i v_i ||w_i||^2) / s],
    dF~/dlog v_i = (1/2) [v_i ||w_i||^2 / s + v_i - 1].
@@ -33,7 +33,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebm_np.autoencoders.network import checked_log
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.costs import gaussian_kl
@@ -140,9 +139,9 @@ def fit(
 ) -> Fit[Params]:
     """Return parameters that make F~ low on the data (N, d), by Adam; in one batch if `batch_size` is None.
 
-    `history` has the mean F~ of each epoch. float32 stays float32. The last thing to be found are the axes in their
-    plane: where two of them are mixed F~ is flat, and few steps may end there. Raises an error that names a wrong
-    argument, and `FloatingPointError` if a parameter is no longer finite.
+    `history` has the mean F~ of each epoch. float32 stays float32. The axes within their plane are found last: while
+    two of them are mixed F~ is nearly flat, and a short training may stop there. Raises an error that names a wrong
+    argument, and `FloatingPointError` if the loss or a parameter is no longer finite.
     """
     params, y = _checked(params, y)
     validation.generator("rng", rng)
@@ -206,7 +205,7 @@ def _checked_params(params: Params) -> Params:
     return Params(
         W=W,
         c=validation.squarable("params.c", params.c, (d,)),
-        log_s=checked_log("params.log_s", params.log_s, (1,)),
+        log_s=validation.log_variance("params.log_s", params.log_s, (1,)),
         M=validation.squarable("params.M", params.M, (k, d)),
-        log_v=checked_log("params.log_v", params.log_v, (k,)),
+        log_v=validation.log_variance("params.log_v", params.log_v, (k,)),
     )

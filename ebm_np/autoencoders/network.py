@@ -5,8 +5,8 @@
     tied      M = L and V_m = W_(L+1-m)^T: the decoder goes the way of the encoder back, with offsets of its own   (3)
 
     symbol    name                     shape
-    W, b      encoder[l].W, .b         (k_l, k_(l-1)), (k_l,)      k_0 = d, k_L = k
-    V, c      decoder[m].W, .b         (j_m, j_(m-1)), (j_m,)      j_0 = k, j_M = d
+    W_l, b_l  encoder[l - 1].W, .b     (k_l, k_(l-1)), (k_l,)      k_0 = d, k_L = k
+    V_m, c_m  decoder[m - 1].W, .b     (j_m, j_(m-1)), (j_m,)      j_0 = k, j_M = d
 
 Tied, a matrix stands twice in the network, and so its gradient is a sum: with dL/dW and dL/dV as if they were free,
 dL = <dL/dW, dW> + <dL/dV, dW^T> = <dL/dW + (dL/dV)^T, dW>.
@@ -55,7 +55,7 @@ def init(
     """
     widths, dtype, power = checked_start(rng, widths, f, dtype)
     encoder = init_mlp(rng, widths, dtype, power)
-    if tied:
+    if validation.flag("tied", tied):
         return Tied(encoder, tuple(np.zeros(width, dtype) for width in widths[-2::-1]))
     return Params(encoder, init_mlp(rng, widths[::-1], dtype, power))
 
@@ -63,7 +63,7 @@ def init(
 def checked_start(
     rng: np.random.Generator, widths: tuple[int, ...], f: str, dtype: Any
 ) -> tuple[tuple[int, ...], np.dtype[Any], float]:
-    """Return widths, dtype and the power of W, if nothing is wrong with what is asked for."""
+    """Return widths, dtype and the variance of W times the inputs of its layer, if no argument is wrong."""
     validation.generator("rng", rng)
     validation.choice("f", f, ACTIVATIONS)
     if not isinstance(widths, tuple) or len(widths) < 2:
@@ -110,12 +110,3 @@ def checked(params: Network, *, analytic: bool = False) -> Network:
         encoder,
         tuple(validation.squarable(f"params.offsets[{i}]", c, (width,), analytic=analytic) for i, (c, width) in named),
     )
-
-
-def checked_log(name: str, value: Array, shape: tuple[int, ...]) -> Array:
-    """Return the log of a variance, if the variance and its inverse can be squared."""
-    value = validation.array(name, value, shape)
-    with np.errstate(over="ignore"):  # the error is the one message
-        for sign in ("", "-"):
-            validation.squarable(f"exp({sign}{name})", np.exp(-value if sign else value), shape)
-    return value

@@ -22,7 +22,8 @@ Derivation
    H_(m-1) = V_m^T [D_m H_m D_m + diag(f''(a_m) * g_m)] V_m,    D_m = diag(f'(a_m));    the last layer has no f.
 3. Newton's step -H^-1 g leads to saddles as readily as to minima. With H = U diag(e) U^T, the step -U diag(1 / (|e| +
    mu)) U^T g leads downhill, away from saddles, and is Newton's near a minimum, where e > 0 and mu = 0. Where E did not
-   fall enough the sample stays and its mu grows; else mu shrinks. So E never rises.
+   fall enough (Armijo's rule: by 1e-4 of what its slope promises) the sample stays and its mu grows; else mu shrinks.
+   So E never rises, but for rounding.
 4. A linear decoder, Dec(z) = W z + c, has E a parabola: one step from anywhere ends at its bottom,
    z-check = (W^T W + (lam + alpha) I)^-1 (W^T (y - c) + alpha z~).        (The note's alpha is 1.)
 5. Envelope: dE/dz = 0 at z-check, so dF/dtheta is dE/dtheta at a fixed z-check. There the decoder stands in C alone and
@@ -87,11 +88,11 @@ def energy_grad_y(params: Params, y: Array, z: Array, f: str, alpha: float = 1.0
 def energy_grad_params(params: Params, y: Array, z: Array, f: str, alpha: float, weights: Array) -> Params:
     """Return d/dparams of sum_n weights_n E(y_n, z_n): C's for the decoder, alpha D's for the encoder, (4)."""
 
-    def half(layers: Layers, source: Array, target: Array, weights: Array) -> Layers:
+    def one_network(layers: Layers, source: Array, target: Array, weights: Array) -> Layers:
         hs = mlp_forward(layers, source, f)
         return mlp_grad(hs, mlp_backward(layers, hs, weights[:, None] * squared_error_grad(target, hs[-1]), f))
 
-    return Params(half(params.encoder, y, z, alpha * weights), half(params.decoder, z, y, weights))
+    return Params(one_network(params.encoder, y, z, alpha * weights), one_network(params.decoder, z, y, weights))
 
 
 def infer(
@@ -113,8 +114,9 @@ def infer(
     Parameters
     ----------
     f, alpha, lam : name of the activation; > 0; >= 0
-    tol : a sample has converged when E curves downwards nowhere and ||g|| <= tol times the size of what cancels in it,
-        ||J||_F (||y|| + ||y~||) + lam ||z|| + alpha (||z|| + ||z~||). Rounding allows some 1e-15, in float32 1e-6
+    tol : a sample has converged when E curves downwards by at most tol times its largest curvature, and ||g|| <= tol
+        times the size of what cancels in it, ||J||_F (||y|| + ||y~||) + lam ||z|| + alpha (||z|| + ||z~||). Rounding
+        allows some 1e-15, in float32 1e-6
     trace : keep z after each iteration
 
     Raises
@@ -129,6 +131,7 @@ def infer(
     """
     params, y, alpha, lam = _checked(params, y, f, alpha, lam)
     tol, max_iter = validation.positive("tol", tol), validation.count("max_iter", max_iter)
+    trace = validation.flag("trace", trace)
     with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
         z_tilde = mlp(params.encoder, y, f)
         validation.squarable("Enc(y)", z_tilde, z_tilde.shape)
@@ -191,13 +194,14 @@ def fit(
     """Return an encoder and a decoder that make F low on the data: the two updates (4), by Adam.
 
     Adam scales every number by itself, so this is an Adam for each network. `history` has the mean F of each epoch.
-    float32 stays float32. Raises an error that names a wrong argument, and `FloatingPointError` if a parameter is no
-    longer finite.
+    float32 stays float32. Raises an error that names a wrong argument, and `FloatingPointError` if the loss or a
+    parameter is no longer finite.
 
     Parameters
     ----------
     params : where to start, see `network.init`; never written to
-    y, rng : data (N, d); shuffles the samples
+    y : data (N, d)
+    rng : shuffles the samples
     f, alpha, lam, tol : as in `infer`, which here takes 10 iterations at most: targets need not be exact
     callback : called after each epoch with its number and its mean F
     """
@@ -245,7 +249,8 @@ def _settle(
         step = -along / (np.maximum(np.abs(e), eps * steepest[:, None]) + mu[:, None])
         tried = z + (U @ step[:, :, None])[:, :, 0]
         there = _look(params, y, tried, z_tilde, f, alpha, lam)
-        enough = at.energy * (1 + 8 * eps) + 1e-4 * 2 * (along * step).sum(axis=1)
+        slope = 2 * (along * step).sum(axis=1)  # dE along the step; g is half of the gradient
+        enough = at.energy * (1 + 8 * eps) + 1e-4 * slope  # 8 eps for rounding
         taken = (there.energy <= enough) & np.isfinite(there.H).all(axis=(1, 2)) & ~converged
         z = np.where(taken[:, None], tried, z)
         at = _Look(*(np.where(taken.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(at, there, strict=True)))
@@ -266,12 +271,12 @@ def _look(params: Params, y: Array, z: Array, z_tilde: Array, f: str, alpha: flo
         gram, H = (s[:, :, None] * a * s[:, None, :] for a in (gram, H))
         H = H + c[:, :, None] * np.eye(c.shape[1], dtype=c.dtype)
         gram, H = (decoder[m].W.T @ a @ decoder[m].W for a in (gram, H))
-    J = np.sqrt(np.trace(gram, axis1=1, axis2=2))
+    size_of_J = np.sqrt(np.trace(gram, axis1=1, axis2=2))  # ||J||_F, as gram = J^T J
     return _Look(
         energy=_norm(r) ** 2 + lam * _norm(z) ** 2 + alpha * _norm(pull) ** 2,
         g=deltas[0] @ decoder[0].W + lam * z + alpha * pull,
         H=np.broadcast_to(H + (lam + alpha) * np.eye(z.shape[1], dtype=z.dtype), (len(z), *H.shape[1:])),
-        scale=J * (_norm(y) + _norm(ts[-1])) + lam * _norm(z) + alpha * (_norm(z) + _norm(z_tilde)),
+        scale=size_of_J * (_norm(y) + _norm(ts[-1])) + lam * _norm(z) + alpha * (_norm(z) + _norm(z_tilde)),
     )
 
 

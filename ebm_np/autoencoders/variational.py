@@ -3,9 +3,10 @@ r"""The variational auto-encoder: each sample's code is a fuzzy ball, and the ba
     (mu, a) = Enc(y),   log v = B tanh(a / B)                  centre and variance of the ball, number by number   (1)
     z = mu + eps sqrt(v),   eps ~ N(0, I)                      a point of it                                       (2)
     F~(y) = C(y, Dec(z)) + beta KL(mu, v)                                                                          (3)
-    KL = D_KL(N(mu, v) || N(0, I)) = U(mu) + V(v),   U = (1/2) sum_i mu_i^2,   V = (1/2) sum_i v_i - log v_i - 1   (4)
+    KL = D_KL(N(mu, v) || N(0, I)) = U(mu) + V(v),   U = (1/2) sum_i mu_i^2,   V = (1/2) sum_i (v_i - log v_i - 1) (4)
     C = -log p(y | z), in nats:
-        "bernoulli"   binary cross-entropy of y in [0, 1] with y~ = sigmoid(Dec(z)), Dec's output being logits     (5)
+        "bernoulli"   binary cross-entropy of y with y~ = sigmoid(Dec(z)), Dec's output being logits. For gray y,  (5)
+                      in (0, 1), it is the mean of -log p over bits whose means are y, and the density of nothing
         "gaussian"    ||y - Dec(z)||^2 / (2 s) + (d / 2) log(2 pi s), observation variance s                       (6)
 
     symbol     name                  shape     meaning
@@ -30,7 +31,8 @@ Derivation
 2. (2) has mean mu, variance v, and a derivative: dz = dmu + (1/2) eps sqrt(v) dlog v. With g = dC/dz, dF~/dmu = g +
    beta mu,   dF~/dlog v = (1/2) [g eps sqrt(v) + beta (v - 1)],   dlog v/da = 1 - tanh(a / B)^2.
 3. log p(y) = log E_q [p(y | z) p(z) / q(z | y)] >= E_q log [...] = -E_q C - KL (Jensen): the mean of -F~ over eps, with
-   beta = 1, is a lower bound (ELBO). The gap is D_KL(q(z | y) || p(z | y)): none if q is the posterior.
+   beta = 1, is a lower bound, the ELBO (for gray y under "bernoulli": on the mean of log p over the bits). The gap is
+   D_KL(q(z | y) || p(z | y)): none if q is the posterior.
 4. (6): dC/dy~ = (y~ - y) / s,   dC/dlog s = (1/2) (d - ||y - y~||^2 / s): at its best, s is the mean squared error.
 
 Source: notes 08-2, "Variational autoencoder", figures 8 to 10; 08-3, "VAE", figures 5 to 8; Kingma & Welling 2014.
@@ -141,7 +143,7 @@ def free_energy(params: Params, y: Array, eps: Array, model: Model) -> Array:
 
 def elbo(params: Params, y: Array, eps: Array, model: Model) -> Array:
     """Return a lower bound on log p(y) in the mean over eps, derivation 3, in nats: (N,)."""
-    return -free_energy(params, y, eps, checked(params, y, model)[2]._replace(beta=1.0))
+    return -free_energy(params, y, eps, _checked_model(model)._replace(beta=1.0))
 
 
 def free_energy_grad_y(params: Params, y: Array, eps: Array, model: Model) -> Array:
@@ -155,7 +157,10 @@ def free_energy_grad_y(params: Params, y: Array, eps: Array, model: Model) -> Ar
 
 
 def free_energy_grad_params(params: Params, y: Array, eps: Array, model: Model, weights: Array | None = None) -> Params:
-    """Return d/dparams of sum_n weights_n F~(y_n), derivations 2 and 4; without weights, of the mean over samples."""
+    """Return d/dparams of sum_n weights_n F~(y_n), derivations 2 and 4; without weights, of the mean over samples.
+
+    The part of log_s is 0 unless `model.learn_s`.
+    """
     params, y, eps, model = _checked_with_noise(params, y, eps, model)
     return _grad_params(params, y, _forward(params, y, eps, model), model, validation.sample_weights(weights, y))
 
@@ -175,12 +180,13 @@ def fit(
     """Return parameters that make F~ low on the data, by Adam, with new noise for each batch.
 
     `history` has the mean F~ of each epoch. float32 stays float32. Raises an error that names a wrong argument, and
-    `FloatingPointError` if a parameter is no longer finite.
+    `FloatingPointError` if the loss or a parameter is no longer finite.
 
     Parameters
     ----------
     params : where to start, see `init`; never written to
-    y, rng : data (N, d), in [0, 1] for the bernoulli cost; shuffles the samples and draws the noise
+    y : data (N, d), in [0, 1] for the bernoulli cost
+    rng : shuffles the samples and draws the noise
     callback : called after each epoch with its number and its mean F~
     watch : called before the first epoch and after each with its number, from 0, and the parameters
     """
@@ -242,7 +248,7 @@ def _cost(y: Array, out: Array, params: Params, model: Model) -> Array:
 
 
 def _backward(params: Params, y: Array, passed: _Passed, model: Model, weights: Array) -> _Deltas:
-    """Return the deltas of sum_n weights_n F~_n, derivations 2 and 4."""
+    """Return the deltas of L = sum_n weights_n F~_n, derivations 2 and 4; in_q stands for dL/dq."""
     out, c = passed.decoder[-1], weights[:, None]
     if model.cost == "bernoulli":
         in_out, in_log_s = costs.binary_cross_entropy_grad(y, out), np.zeros_like(params.log_s)
@@ -252,10 +258,10 @@ def _backward(params: Params, y: Array, passed: _Passed, model: Model, weights: 
         in_log_s = 0.5 * (weights * (y.shape[1] - costs.squared_error(y, out) * precision)).sum(keepdims=True)
     from_cost = mlp_backward(params.decoder, passed.decoder, c * in_out, model.f)
     g = from_cost[0] @ params.decoder[0].W
-    in_mu, in_log_v = costs.gaussian_kl_grad(passed.mu, passed.log_v)
-    in_mu = g + model.beta * c * in_mu
+    kl_mu, kl_log_v = costs.gaussian_kl_grad(passed.mu, passed.log_v)
+    in_mu = g + model.beta * c * kl_mu
     bend = 1 - np.square(passed.log_v / B) if model.v is None else 0.0
-    in_a = (0.5 * g * passed.eps * passed.root_v + model.beta * c * in_log_v) * bend
+    in_a = (0.5 * g * passed.eps * passed.root_v + model.beta * c * kl_log_v) * bend
     from_ball = mlp_backward(params.encoder, passed.encoder, np.concatenate([in_mu, in_a], axis=1), model.f)
     return _Deltas(from_ball, from_cost, in_log_s if model.learn_s else np.zeros_like(in_log_s))
 
@@ -282,7 +288,7 @@ def checked_params(params: Params) -> Params:
     if both % 2:
         raise ValueError(f"params.encoder: expected an even number at the end, mu and a, got {both}")
     decoder = layers.checked_layers("params.decoder", params.decoder, both // 2, d)
-    return Params(encoder, decoder, network.checked_log("params.log_s", params.log_s, (1,)))
+    return Params(encoder, decoder, validation.log_variance("params.log_s", params.log_s, (1,)))
 
 
 def _checked_with_noise(params: Params, y: Array, eps: Array, model: Model) -> tuple[Params, Array, Array, Model]:

@@ -49,7 +49,7 @@ WIDEST = 3
 """A window whose sigma is 3 times the image's longer side sees the mirror images evenly: wider ones see no more."""
 
 ROUNDING = 100
-"""In units of eps max |x|: local deviations below are what is left of numbers that ought to be the same."""
+"""In units of eps max |x|: smaller local deviations are rounding errors of equal numbers."""
 
 
 def high_pass(image: Array, sigma: float) -> Array:

@@ -4,9 +4,10 @@ r"""Samples of the ellipse and of the horn: a curve in the plane that opens as t
     rho(x) = (alpha x + beta (1 - x), beta x + alpha (1 - x)) exp(2 x)                                              (2)
     x ~ U(0, 1),   theta ~ U(0, 2 pi),   eps_i ~ N(0, sigma^2)
 
-    symbol        name      value of the lecture
-    alpha, beta   radii     1.5, 2       so that rho(0) = (2, 1.5) and rho(1) = (1.5, 2) e^2
-    sigma         noise     1/20
+    symbol        name          value of the lecture
+    rho           radii         rho(0) = (2, 1.5) and rho(1) = (1.5, 2) e^2
+    alpha, beta   alpha, beta   1.5, 2
+    sigma         noise         1/20
 
 The ellipse is the horn at x = 0. The note writes one epsilon for both components; they are drawn independently.
 
@@ -37,7 +38,7 @@ def radii(x: Array, alpha: float = 1.5, beta: float = 2.0) -> Array:
 
 
 def sample_ellipse(rng: np.random.Generator, n: int, x: float = 0.0, noise: float = NOISE, dtype: Any = float) -> Array:
-    """Return n samples y (n, 2) of equation (1) at one input x."""
+    """Return n samples y (n, 2) of equation (1) at one input x >= 0; below, a radius may be negative."""
     return _sample(rng, np.full(validation.count("n", n), validation.non_negative("x", x)), noise).astype(
         validation.floating("dtype", dtype)
     )

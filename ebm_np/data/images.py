@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ebm_np.data.patches import random_patches
-from ebm_np.foundations import validation as check
+from ebm_np.data.patches import checked_images, random_patches
 from ebm_np.foundations.arrays import Array
 
 
@@ -26,13 +25,7 @@ def channels_first(images: Sequence[Array]) -> Array:
     >>> channels_first([np.zeros((5, 6, 3))] * 2).shape
     (2, 3, 5, 6)
     """
-    if not isinstance(images, Sequence | np.ndarray) or (isinstance(images, np.ndarray) and images.ndim < 3):
-        got = f"one array of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise TypeError(f"images: expected a sequence of images, got {got}")
-    if not len(images):
-        raise ValueError("images: expected at least one image, got none")
-    shape: check.Shape = ("H", "W", "C") if getattr(images[0], "ndim", 2) == 3 else ("H", "W")
-    checked = [check.array(f"images[{i}]", image, shape) for i, image in enumerate(images)]
+    checked = checked_images(images)
     sizes = {image.shape for image in checked}
     if len(sizes) > 1:
         raise ValueError(f"images: expected one size for all, got {', '.join(map(str, sorted(sizes)))}")

@@ -59,7 +59,7 @@ def random_patches(images: Sequence[Array], rng: np.random.Generator, n: int, si
     """
     n, size = check.count("n", n), check.count("size", size)
     check.generator("rng", rng)
-    windows = [_windows(image, size) for image in _checked(images)]
+    windows = [_windows(image, size) for image in _with_channels(checked_images(images))]
     ends = np.cumsum([window.shape[0] * window.shape[1] for window in windows])
     if ends[-1] == 0:
         raise ValueError(f"size: expected a patch that fits into an image, got {size}, and no image is that large")
@@ -68,6 +68,7 @@ def random_patches(images: Sequence[Array], rng: np.random.Generator, n: int, si
     patches = np.empty((n, *windows[0].shape[2:]), np.result_type(*windows))
     for i, window in enumerate(windows):
         mine = owner == i
+        # negative: counted from the image's last window back, as Python's indices are
         row, column = np.divmod(position[mine] - ends[i], max(1, window.shape[1]))
         patches[mine] = window[row, column]
     return patches.reshape(n, -1)
@@ -97,8 +98,8 @@ def fit_whitening(patches: Array, *, regularization: float = 1e-3) -> Whitening:
     Raises
     ------
     ValueError
-        if `regularization` is negative, or zero while the covariance is singular, as it is for N <= d, and for patches
-        whose DC component has been removed.
+        if `regularization` is negative, or too small, 0 for instance, while the covariance is singular, as it is for N
+        <= d, and for patches whose DC component has been removed.
     """
     data = check.squarable("patches", patches, ("N", "d"))
     eps = check.non_negative("regularization", regularization)
@@ -153,21 +154,25 @@ def _checked_whitening(whitening: Whitening) -> Whitening:
     return Whitening(mean, matrix, check.squarable("whitening.inverse", whitening.inverse, square))
 
 
-def _checked(images: Sequence[Array]) -> list[Array]:
-    """Return the images as arrays (H, W, channels)."""
+def checked_images(images: Sequence[Array]) -> list[Array]:
+    """Return the images as arrays of one kind, (H, W) or (H, W, channels), of which there is at least one."""
     if not isinstance(images, Sequence | np.ndarray) or (isinstance(images, np.ndarray) and images.ndim < 3):
         got = f"one array of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
         raise TypeError(f"images: expected a sequence of images, got {got}")
     if not len(images):
         raise ValueError("images: expected at least one image, got none")
     shape: check.Shape = ("H", "W", "channels") if getattr(images[0], "ndim", 2) == 3 else ("H", "W")
-    checked = [check.array(f"images[{i}]", image, shape) for i, image in enumerate(images)]
-    if shape == ("H", "W"):
-        return [image[:, :, None] for image in checked]
-    channels = {image.shape[2] for image in checked}
+    return [check.array(f"images[{i}]", image, shape) for i, image in enumerate(images)]
+
+
+def _with_channels(images: list[Array]) -> list[Array]:
+    """Return the images as arrays (H, W, channels)."""
+    if images[0].ndim == 2:
+        return [image[:, :, None] for image in images]
+    channels = {image.shape[2] for image in images}
     if len(channels) > 1:
         raise ValueError(f"images: expected the same number of channels in all, got {sorted(channels)}")
-    return checked
+    return images
 
 
 def _windows(image: Array, size: int) -> Array:

@@ -81,7 +81,7 @@ def _points(stroke: str) -> Array:
 
 def _smooth_curve(points: Array) -> Array:
     """Return 400 points of the spline through `points` (cubic, or the highest order that so few allow)."""
-    chords = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    chords = _arc_length(points)
     spline = make_interp_spline(chords, points, k=min(3, len(points) - 1))
     return np.asarray(spline(np.linspace(0.0, chords[-1], 400)))
 

@@ -61,9 +61,9 @@ def load(
     ValueError
         if a picture cannot be decoded; the message names its file.
     ModuleNotFoundError
-        if Pillow is not installed.
+        if Pillow is not installed, or Matplotlib where its sample picture is needed.
     """
-    kind = check.floating("dtype", dtype)
+    kind, gray = check.floating("dtype", dtype), check.flag("gray", gray)
     place = _default_folder() if folder is None else Path(folder)
     if place is None:
         logger.warning("no photographs were found ($%s has none): the sample picture of Matplotlib stands in", VARIABLE)
@@ -77,6 +77,7 @@ def load(
 
 def read_image(path: str | os.PathLike[str], *, gray: bool = True) -> Array:
     """Return one picture file as float64 in [0, 1]: (H, W) if `gray`, else (H, W, 3). Errors as in `load`."""
+    check.flag("gray", gray)
     optional("PIL.Image", "read photographs")
     content = Path(path).read_bytes()
     try:

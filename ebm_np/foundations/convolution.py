@@ -11,7 +11,7 @@ r"""Convolution in two dimensions, its adjoint and its kernel gradient, derived 
     W alike. Valid keeps those pixels of u that no zero from outside enters; circular takes indices modulo (h, w).
 
 `convolve` is y, `correlate` its adjoint in z, `kernel_grad` its adjoint in K. As y is linear in each, the two adjoints
-are the vector-Jacobian products of a convolution layer, and each is the derivative of the other two.
+are the vector-Jacobian products of a convolution layer: the partial derivatives of the trilinear form <g, B (K * z)>.
 
 Derivation
 ----------
@@ -33,12 +33,12 @@ With x^(f) = sum_i x[i] exp(-2 pi i <f, i / S>), the DFT at size S, a circular c
 13. full = circular of size (h + p - 1, w + q - 1) after padding z by zeros, an isometry; valid = circular of size
     (h, w) before a crop, of norm 1. So max_f sigma_max(K^(f))^2 on those grids is not below the largest eigenvalue l,
 14. and not above l / (1 - eps), eps = pi^4/8 [(p - 1)^2 / (n_1 + 1)^2 + (q - 1)^2 / (n_2 + 1)^2], n = (h, w) for full,
-    (h - p + 1, w - q + 1) for valid. Let L = sup_t sigma_max(K^(t))^2 over all frequencies, attained at t = 0, say,
-    with the singular vector x. z = x sin(pi k / (n + 1)) has ||A z||^2 / ||z||^2 = mean of f(t) = ||K^(t)^T x||^2 under
-    |z^(t)|^2; 0 <= f <= L has degree p - 1, so f >= L (1 - sum (p - 1)^2 t_1^2 / 2) by Bernstein; and the mean of
-    t^2 <= pi^2/4 (2 - 2 cos t) is at most pi^2/4 (2 - 2 cos(pi / (n + 1))) <= pi^4/4 / (n + 1)^2. (valid: A^T, not A.)
+    (h - p + 1, w - q + 1) for valid. Let S = sup_t sigma_max(K^(t))^2 over all frequencies, attained at t = 0, say,
+    with the singular vector x. Rayleigh quotient: z = x sin(pi k / (n + 1)) has ||A z||^2 / ||z||^2 = mean of r(t) =
+    ||K^(t)^T x||^2 under |z^(t)|^2. Bernstein: 0 <= r <= S has degree p - 1, so r >= S (1 - sum (p - 1)^2 t_1^2 / 2).
+    Mean of t^2 <= pi^2/4 (2 - 2 cos t): at most pi^2/4 (2 - 2 cos(pi / (n + 1))) <= pi^4/4 / (n + 1)^2. (valid: A^T.)
 
-Two forms, proved equal by the tests. Direct: (5) as matrix products, all p q offsets of a strip of rows at a time, the
+Two forms, equal in all tests. Direct: (5) as matrix products, all p q offsets of a strip of rows at a time, the
 columns of Chellapilla et al. 2006, on the side that has fewer channels; takes complex arguments. FFT: (9)-(11).
 
 Source: notes 08-2, "Convolutional sparse coding"; Kavukcuoglu et al. 2010; Bristow, Eriksson & Lucey 2013 (9).
@@ -136,12 +136,12 @@ def spectrum(K: Array, shape: Sequence[int]) -> Array:
     return fft.rfft2(_fold(K, *_pair("shape", shape)))
 
 
-def lipschitz(K: Array, shape: Sequence[int], boundary: str) -> float:
+def largest_eigenvalue(K: Array, shape: Sequence[int], boundary: str) -> float:
     """Return the largest eigenvalue of z -> `correlate(convolve(z, K), K)` for maps of `shape` (h, w): equation 12.
 
-    Exact for "circular"; for "full" and "valid" an upper bound, by equation 13, that is tight where maps are large
-    beside kernels, by 14: random kernels p x p gave 2 to 5 % too much at h = 6 p, 5 to 10 % at 4 p; at h = p, where
-    little but corners is left, 30 to 100 % for full, several times for valid. For E = ||y - K * z||^2, dE/dz has 2 L.
+    Exact for "circular"; for "full" and "valid" an upper bound (13), tight where maps are large beside kernels (14):
+    random kernels p x p gave 2 to 5 % too much at h = 6 p, 5 to 10 % at 4 p; at h = p 30 to 100 % for full, several
+    times for valid. Twice it is the Lipschitz constant of dE/dz for E = ||y - K * z||^2.
     """
     K = squarable("K", K, ("M", "C", "p", "q")).astype(np.float64)
     h, w = _pair("shape", shape)
@@ -188,7 +188,7 @@ def _fold(u: Array, h: int, w: int) -> Array:
     return folded
 
 
-# The direct form of equations 2, 6 and 7: columns[n, (c, a, b), (k, l)] is the factor v_nc[k + a, l + b] of equation 5.
+# The direct form of 2, 6, 7: columns[n, (c, a, b), (k, l)] is v_nc[k + a, l + b] of 5; in `_full` what is added to u.
 
 
 def _full(z: Array, K: Array) -> Array:

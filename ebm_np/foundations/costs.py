@@ -4,8 +4,8 @@ r"""Costs C(y, y~) between an observation and what was decoded, each beside its 
     binary cross-entropy    C(y, y~) = -sum_i [y_i log y~_i + (1 - y_i) log(1 - y~_i)],   y~ = sigmoid(a)
     Gaussian KL             D_KL(N(mu, v) || N(0, I)) = (1/2) sum_i (mu_i^2 + v_i - log v_i - 1)
 
-The note calls it categorical, and forgets the brackets: it is a sum of binary ones, and without brackets its second
-half would stand outside of the sum and of the minus sign.
+The note calls the cross-entropy categorical, and forgets the brackets: it is a sum of binary ones, and without brackets
+its second half would stand outside of the sum and of the minus sign.
 
 Derivation
 ----------
@@ -18,6 +18,8 @@ log(1 - y~) of a sigmoid that has rounded to 1 is minus infinity. So the decoder
 4. softplus' = sigmoid:  dC/da = -y (1 - y~) + (1 - y) y~ = y~ - y;   and dC/dy = softplus(-a) - softplus(a) = -a.
 
 Rows are samples: y and y~ (or a) broadcast against each other, (..., d) -> (...).
+
+Source: notes 08-3, "Reconstruction costs" and "VAE".
 """
 
 import numpy as np
@@ -65,7 +67,7 @@ def binary_cross_entropy_grad(y: Array, a: Array) -> Array:
 def gaussian_kl(mu: Array, log_v: Array) -> Array:
     """Return D_KL(N(mu, v) || N(0, I)) over the last axis, in nats: (..., k), (..., k) -> (...).
 
-    The note forgets the brackets: without them -1 and mu^2 would stand outside of the sum.
+    The note forgets the brackets: without them v_i alone stands under the sum.
 
     >>> gaussian_kl(np.array([0.0, 2.0]), np.array([0.0, 0.0])).item()
     2.0
@@ -76,8 +78,8 @@ def gaussian_kl(mu: Array, log_v: Array) -> Array:
 def gaussian_kl_grad(mu: Array, log_v: Array) -> tuple[Array, Array]:
     """Return dKL/dmu = mu and dKL/dlog v = (v - 1) / 2.
 
-    >>> in_mu, in_log_v = gaussian_kl_grad(np.array([2.0]), np.array([0.0]))
-    >>> in_mu.item(), in_log_v.item()
+    >>> grad_mu, grad_log_v = gaussian_kl_grad(np.array([2.0]), np.array([0.0]))
+    >>> grad_mu.item(), grad_log_v.item()
     (2.0, 0.0)
     """
     return mu, 0.5 * np.expm1(log_v)

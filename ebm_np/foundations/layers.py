@@ -2,7 +2,7 @@ r"""Layers of networks: each forward function beside its vector-Jacobian product
 
     affine          a = W x + b           rows are samples, hence A = X W^T + b
     activation      h = sigma(a)          elementwise: identity, relu, sigmoid, softplus, tanh
-    MLP             an affine map a layer, one activation after each but the last, and another (or none) after that
+    MLP             one affine map per layer, an activation after each but the last, and another (or none) after that
 
 A VJP takes the gradient of some scalar with respect to the output and returns it with respect to parameters and input.
 Convolution, the affine map of images, stands beside its two VJPs in `convolution`.
@@ -151,9 +151,9 @@ def mlp_backward(
     last: str = "identity",
     also: Sequence[Array | float] | None = None,
 ) -> list[Array]:
-    """Return dL/da of each layer, [dL/da_1, ...], from grad = dL/d(output): equations 4 and 3, last layer first.
+    """Return dL/da of each layer, [dL/da_1, ...], from grad = dL/d(output): equations 4 and 3, from the end back.
 
-    `also`, if given, holds for each layer what L has of its a by other ways than through the output.
+    `also`, if given, holds for each layer a further dL/da, by which L depends on a otherwise than through the output.
 
     >>> double = Affine(np.array([[2.0]]), np.zeros(1))
     >>> hs = mlp_forward((double, double), np.array([[1.0]]), "relu")

@@ -29,4 +29,4 @@ def sigmoid(a: Array) -> Array:
     [0.0, 0.5, 1.0]
     """
     tail = np.exp(np.minimum(a, -a))
-    return np.maximum(tail, np.greater_equal(a, 0)) / (1 + tail)
+    return np.maximum(tail, np.greater_equal(a, 0)) / (1 + tail)  # tail <= 1: the maximum is 1 where a >= 0, else tail

@@ -72,7 +72,7 @@ def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e
 
         m^ / (sqrt(v^) + eps) = r (1 - b1) / (1 - b1^t) M / (sqrt(V) + r eps):
 
-    all corrections are left to two numbers, and no array is gone through for them.
+    so all corrections are two numbers, and cost no pass over the arrays.
 
     >>> optimizer, theta = adam(0.1), np.array([1.0, 1.0])
     >>> optimizer.step(theta, np.array([1e-3, -1e3]), optimizer.init(theta))[0].round(4).tolist()
@@ -89,11 +89,11 @@ def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e
         length = rate * r * (1 - b1) / (1 - b1**t)
 
         def moved(p: Array, M: Array, V: Array) -> Array:
-            step = np.sqrt(V, out=np.empty_like(V))
-            step += r * eps
-            np.divide(M, step, out=step)
-            step *= length
-            return np.subtract(p, step, out=step)
+            change = np.sqrt(V, out=np.empty_like(V))
+            change += r * eps
+            np.divide(M, change, out=change)
+            change *= length
+            return np.subtract(p, change, out=change)
 
         return tree_map(moved, params, M, V), AdamState(t, M, V)
 
@@ -105,10 +105,11 @@ def projected(
 ) -> Optimizer:
     """Return `optimizer` with each step followed by `onto`, the projection on the parameters that are allowed.
 
-    `along`, (params, grads) -> grads, takes from the gradient what points out of them before the step is made. Gradient
-    descent can do without: `onto` undoes that part. Adam cannot, as it scales coordinates one by one. On the sphere the
-    gradient at the optimum is a multiple of theta; Adam would make +-rate of each coordinate of it, and walk on to
-    where all are of the same size. `tangent` is the `along` of the sphere.
+    `along`, (params, grads) -> grads, removes from the gradient what points out of the allowed set, before the step is
+    made. Gradient descent can do without: to first order `onto` undoes that part. Adam cannot, as it scales coordinates
+    one by one. On the sphere the gradient at the optimum is a multiple of theta; Adam would make +-rate of each
+    coordinate of it, and walk on to where all are of the same size. For unit columns W, for instance, `along` is
+    `lambda at, grads: grads._replace(W=tangent(at.W, grads.W, 0))`.
 
     >>> optimizer = projected(gradient_descent(0.1), lambda theta: np.maximum(theta, 0))
     >>> optimizer.step(np.array([0.1]), np.array([2.0]), ())[0].tolist()

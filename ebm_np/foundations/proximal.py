@@ -1,4 +1,4 @@
-r"""Proximal operators: prox_R(v) = argmin_z { (1/2) ||z - v||^2 + R(z) }, each with the argmin that it solves."""
+r"""The proximal operator prox_R(v) = argmin_z { (1/2) ||z - v||^2 + R(z) } of the l1 norm: shrinkage."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from ebm_np.foundations.arrays import Array
 def shrink(v: Array, threshold: float | Array, out: Array | None = None) -> Array:
     r"""Return the shrinkage sh_t(v) = sign(v) max(|v| - t, 0) = argmin_z { (1/2)||z - v||^2 + t ||z||_1 }, elementwise.
 
-    Written as v minus its projection on [-t, t] (Moreau's identity: the projection is the prox of the dual), which is a
-    single pass, keeps float32 and takes complex arguments.
+    Written as v minus its projection on [-t, t] (Moreau's identity: the projection is the prox of the conjugate), which
+    needs no signs and no masks, keeps float32 and takes complex arguments.
 
     Parameters
     ----------
@@ -27,4 +27,4 @@ def shrink(v: Array, threshold: float | Array, out: Array | None = None) -> Arra
         np.maximum(out, -threshold, out=out)
     else:
         out = np.clip(v, -threshold, threshold, out=out)
-    return np.subtract(v, out, out=out if np.ndim(out) else None)
+    return np.subtract(v, out, out=out if np.ndim(out) else None)  # into a number nothing can be written

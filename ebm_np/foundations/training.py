@@ -2,8 +2,8 @@ r"""The loop that every `fit` runs: mini-batches, a gradient, a step, and a reco
 
     theta <- step(theta, d/dtheta (1/|B|) sum_{n in B} loss_n(theta)),    B a mini-batch of the data
 
-The last batch of an epoch may be smaller than the others; since losses are *means* over the batch, its samples are
-neither lost nor miscounted.
+The last batch of an epoch may be smaller: a sample of it then counts for more in that step. The loss that is recorded
+weighs each batch by its size, and so is the mean over all samples.
 
 Samples that training never sees tell when to stop: with `held_out` the parameters returned are those, of the start and
 after each epoch, whose held-out loss is lowest. So training can do no harm, as far as those samples can tell.
@@ -18,7 +18,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import Optimizer
 from ebm_np.foundations.parameters import leaves
 from ebm_np.foundations.results import Fit
-from ebm_np.foundations.validation import count, function, generator, instance
+from ebm_np.foundations.validation import count, function, generator, instance, largest_squarable
 
 P = TypeVar("P")
 
@@ -79,7 +79,7 @@ def minimize(
         generator("rng", rng)
     _keep_freed_memory()
     state, history = optimizer.init(params), []
-    best, kept = params, [] if held_out is None else [_judged(held_out, params, 0)]
+    best, judged = params, [] if held_out is None else [_judged(held_out, params, 0)]
     watch = watch or (lambda epoch, params: None)
     watch(0, params)
     for epoch in range(1, n_epochs + 1):
@@ -91,20 +91,20 @@ def minimize(
         if held_out is None:
             best = params
             continue
-        kept.append(_judged(held_out, params, epoch))
-        if kept[-1] < min(kept[:-1]):
+        judged.append(_judged(held_out, params, epoch))
+        if judged[-1] < min(judged[:-1]):
             best = params
-        if epoch - int(np.argmin(kept)) >= patience:
+        if epoch - int(np.argmin(judged)) >= patience:
             break
-    return Fit(best, np.array(history), np.array(kept))
+    return Fit(best, np.array(history), np.array(judged))
 
 
-def check_options(n_epochs: int, batch_size: int | None, **told: Callable[..., Any] | None) -> None:
-    """Raise an error that names what no training can do with: those `told` are functions, or None."""
+def check_options(n_epochs: int, batch_size: int | None, **callables: Callable[..., Any] | None) -> None:
+    """Raise an error that names an option that training cannot use; each of `callables` is a function, or None."""
     count("n_epochs", n_epochs)
     if batch_size is not None:
         count("batch_size", batch_size)
-    for name, value in told.items():
+    for name, value in callables.items():
         if value is not None:
             function(name, value)
 
@@ -153,5 +153,5 @@ def _diverged(epoch: int) -> FloatingPointError:
 
 
 def _is_sound(leaf: Array) -> bool:
-    """Say whether the sum of squares of these numbers is finite, with room to spare; False for NaN."""
-    return bool(np.vdot(leaf, leaf) < 1e-6 * np.finfo(leaf.dtype).max)
+    """Say whether these numbers pass where `validation.squarable` is the door, nearly; False for NaN."""
+    return bool(np.vdot(leaf, leaf) < largest_squarable(leaf.dtype) ** 2)

@@ -1,4 +1,4 @@
-"""The one place that words an error about an argument.
+"""Where errors about arguments are worded, unless one module alone needs them.
 
 Each function takes the argument's name and its value, returns the value in the form in which the mathematics wants it,
 or raises one error that says which argument, what was expected and what came: `TypeError` where the kind of thing is
@@ -77,13 +77,27 @@ def squarable(name: str, value: Any, shape: Shape, *, empty: bool = False, analy
     numbers = array(name, value, shape, analytic=analytic, empty=empty, finite=False)
     if not numbers.size:
         return numbers
-    # no copy, and one look at all numbers instead of two: doors should cost little beside what is behind them
+    # max and min make no temporary array, as np.isfinite would: doors should cost little beside what is behind them
     largest = np.abs(numbers).max() if numbers.dtype.kind == "c" else max(numbers.max(), -numbers.min())
-    bound = 1e-3 * np.sqrt(np.finfo(numbers.dtype).max)
+    bound = largest_squarable(numbers.dtype)
     if not np.isfinite(largest):
         raise _infinite(name)
     if largest > bound:
         raise ValueError(f"{name}: expected numbers up to {bound:.3g}, whose squares are finite, got {largest:.3g}")
+    return numbers
+
+
+def largest_squarable(dtype: np.dtype[Any]) -> float:
+    """Return the largest number of which a million squares have a finite sum."""
+    return float(1e-3 * np.sqrt(np.finfo(dtype).max))
+
+
+def log_variance(name: str, value: Any, shape: Shape) -> Array:
+    """Return the log of a variance, if the variance and its inverse can be squared."""
+    numbers = array(name, value, shape)
+    with np.errstate(over="ignore"):  # the error is the one message
+        for sign in ("", "-"):
+            squarable(f"exp({sign}{name})", np.exp(-numbers if sign else numbers), shape)
     return numbers
 
 
@@ -179,7 +193,9 @@ def sample_weights(value: Any, like: Array) -> Array:
     n = len(like)
     if value is None:
         return np.full(n, 1 / n, like.dtype)
-    return squarable("weights", value, (n,)).astype(like.dtype, copy=False)  # weights lift nothing to float64
+    return squarable("weights", value, (n,)).astype(
+        like.dtype, copy=False
+    )  # weights alone do not turn float32 into float64
 
 
 def generator(name: str, value: Any) -> np.random.Generator:
@@ -212,7 +228,7 @@ def _infinite(name: str) -> ValueError:
 
 
 def _real(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real | np.floating | np.integer):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected a real number, got {type(value).__name__}")
     return float(value)
 

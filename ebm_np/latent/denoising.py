@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.validation import array, count, function, positive
+from ebm_np.foundations.validation import count, function, largest_squarable, positive, squarable
 
 
 def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: float = 0.05, n_steps: int = 100) -> Array:
@@ -23,11 +23,14 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
     free_energy_grad_y : y (N, d) -> grad F (N, d)
     y : starting points (N, d)
     rate : step eta > 0
+    n_steps : how many
 
     Raises
     ------
+    TypeError, ValueError
+        for an argument of the wrong kind, shape or value, by its name.
     FloatingPointError
-        if the descent diverges: the rate is too large for the curvature of F.
+        if the descent diverges, to numbers whose squares are not finite: the rate is too large for the curvature of F.
 
     Examples
     --------
@@ -37,10 +40,11 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
     rate = positive("rate", rate)
     function("free_energy_grad_y", free_energy_grad_y)
     count("n_steps", n_steps)
-    path = [array("y", y, ("N", "d"))]
+    path = [squarable("y", y, ("N", "d"))]
+    largest = largest_squarable(path[0].dtype)
     for _ in range(n_steps):
         with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
             path.append(path[-1] - rate * free_energy_grad_y(path[-1]))
-        if not np.isfinite(path[-1]).all():
+        if not np.abs(path[-1]).max() <= largest:  # NaN too
             raise FloatingPointError("denoising diverged: try a smaller rate")
     return np.stack(path)

@@ -10,8 +10,9 @@ r"""The ellipse: the smallest latent-variable energy-based model, and the whole 
     symbol      name                 shape            meaning
     y           y                    (N, 2)           observations, rows are samples
     z           z                    (K,) or (N, K)   latent angles, in radians: a grid for all, or K for each sample
-    w           Params.w             (2,)             radii of the ellipse (a sign changes where z starts, which way it
-    runs) E           energy               (N, K)           squared distance; its unit is that of y squared
+    w           Params.w             (2,)             radii; w1 < 0 puts z = 0 on the left, and one negative sign of the
+                                                      two makes z run clockwise
+    E           energy               (N, K)           squared distance; its unit is that of y squared
     F           free_energy          (N,)             depends on y alone
 
 Derivation
@@ -20,13 +21,13 @@ Derivation
 2. dE/dw_i = -2 (y_i - g_i) c_i,   c = (cos z, sin z);    dE/dy = 2 (y - g)     chain rule
 3. grad F_beta = sum_k p_k grad E(y, z_k)    with p_k = dF/dE_k the Gibbs weights (`free_energy`, equation 3)
 4. grad F_inf  = grad E(y, z)|_{z = z-check}    the envelope theorem: dE/dz vanishes at z-check, so that the motion of
-   z-check adds nothing. Hence grad_y F_inf = 2 (y - g(z-check)) and ||grad_y F_inf||^2 = 4 F_inf.
-   So (3) holds at every temperature: at zero all the weight is on z-check. `free_energy.posterior` is that one idea.
+   z-check adds nothing. Hence grad_y F_inf = 2 (y - g(z-check)) and ||grad_y F_inf||^2 = 4 F_inf. (Where two minima
+   tie F_inf has a kink, and the gradient returned is that of one side.)
+   So step 3 holds at every temperature: at zero all the weight is on z-check. `free_energy.posterior` is that one idea.
 
 Source: notes 15-1 and lecture 15-2 (Canziani, NYU Deep Learning), whence the 24 samples and the untrained w. The note
 calls F "the Euclidean distance" to the manifold; it is the squared one (its own Q&A: "quadratic Euclidean"). It says
-that z = 0 is the leftmost point and that z runs clockwise: that is so only as long as w1 is negative, as it is in the
-untrained model.
+that z = 0 is the leftmost point and that z runs clockwise: so it is while w1 < 0 < w2, as in the untrained model.
 """
 
 from typing import Any, NamedTuple
@@ -185,6 +186,7 @@ def free_energy(params: Params, y: Array, beta: float = np.inf, n_latents: int =
     >>> free_energy(Params(np.array([2.0, 1.5])), np.array([[3.0, 0.0], [0.0, 0.0]])).round(12).tolist()
     [1.0, 2.25]
     """
+    validation.count("n_latents", n_latents)
     if np.isinf(validation.positive("beta", beta, infinite=True)):
         return infer(params, y).energy
     params, y = _validated(params, y, analytic=True)
@@ -224,8 +226,8 @@ def fit(
 ) -> Fit[Params]:
     """Return parameters that make F low on the data, equation (6).
 
-    The defaults are the lecture's: zero temperature, energy loss, one epoch, a gradient step a sample in the listed
-    order.
+    Zero temperature, the energy loss and one epoch are the lecture's. Its optimizer, rate and batch size are not known:
+    one gradient step for each sample in the listed order, at a rate of 0.3, ends near the lecture's radii.
 
     Parameters
     ----------

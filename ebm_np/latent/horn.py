@@ -76,7 +76,7 @@ def init(
     middle = [Affine(layer.W, np.full_like(layer.b, 0.5)) for layer in rest[:-1]]
     return Params(
         f=(hinges, *middle, *rest[-1:]),
-        g=() if g_hidden is None else layers.init_mlp(rng, (2, *g_hidden, 2), dtype),
+        g=() if g_hidden is None else layers.init_mlp(rng, (2, *g_hidden, 2), dtype, power=1.0),
     )
 
 
@@ -117,7 +117,7 @@ def energy_grad_params(params: Params, x: Array, y: Array, z: Array, weights: Ar
     )
 
 
-def infer(params: Params, x: Array, y: Array, n_grid: int = 48) -> Inference:
+def infer(params: Params, x: Array, y: Array, *, n_grid: int = 48) -> Inference:
     """Return z-check = argmin_z E(x, y, z) for each sample, in [0, 2 pi).
 
     Without layers in g this is the exact inference of the ellipse with radii f(x); with them, Newton in every well that
@@ -128,7 +128,7 @@ def infer(params: Params, x: Array, y: Array, n_grid: int = 48) -> Inference:
     ValueError, TypeError
         if an argument has the wrong shape or type or holds NaN or infinity.
     """
-    x, y = _validated(params, x, y)
+    params, x, y = _validated(params, x, y)
     validation.count("n_grid", n_grid, minimum=3)
     if params.g:
         return inference.newton(landscape(params, x, y), np.zeros(len(y), y.dtype), n_grid=n_grid)
@@ -144,8 +144,8 @@ def landscape(params: Params, x: Array, y: Array) -> inference.Landscape:
     def parts(rows: Array, z: Array) -> tuple[Array, Array, Array]:
         """Return the residual and the first two derivatives of what is decoded, (n, K, 2) each."""
         ring = _ring(z)
-        normal = np.stack([-ring[..., 1], ring[..., 0]], axis=-1)
-        g, dg, ddg = layers.mlp_taylor(params.g, ring, normal, -ring, "tanh")
+        tangent = np.stack([-ring[..., 1], ring[..., 0]], axis=-1)
+        g, dg, ddg = layers.mlp_taylor(params.g, ring, tangent, -ring, "tanh")
         scale = f[rows][:, None, :]
         return y[rows][:, None, :] - scale * g, scale * dg, scale * ddg
 
@@ -162,15 +162,16 @@ def landscape(params: Params, x: Array, y: Array) -> inference.Landscape:
 
 def free_energy(params: Params, x: Array, y: Array, beta: float = np.inf, n_latents: int = N_LATENTS) -> Array:
     """Return F_beta(x, y): (N, 1), (N, 2) -> (N,); at infinite beta the minimum that `infer` finds, else a softmin."""
+    validation.count("n_latents", n_latents)
     if np.isinf(validation.positive("beta", beta, infinite=True)):
         return infer(params, x, y).energy
-    x, y = _validated(params, x, y, analytic=True)
+    params, x, y = _validated(params, x, y, analytic=True)
     return softmin(energy(params, x, y, inference.latents(n_latents, y)), beta)
 
 
 def free_energy_grad_y(params: Params, x: Array, y: Array, beta: float = np.inf, n_latents: int = N_LATENTS) -> Array:
     """Return grad_y F_beta = 2 (y - E_{p(z|x, y)} f(x) * g(z)): (N, 2)."""
-    x, y = _validated(params, x, y)
+    params, x, y = _validated(params, x, y)
     z, p = _posterior(params, x, y, beta, n_latents)
     return 2 * (y - (p[..., None] * decode(params, x, z)).sum(axis=1))
 
@@ -184,7 +185,7 @@ def free_energy_grad_params(
     n_latents: int = N_LATENTS,
 ) -> Params:
     """Return d/dparams of sum_n weights_n F_beta(x_n, y_n), derivation 4; without weights, of the mean over samples."""
-    x, y = _validated(params, x, y)
+    params, x, y = _validated(params, x, y)
     z, p = _posterior(params, x, y, beta, n_latents)
     c = validation.sample_weights(weights, p)
     return energy_grad_params(params, x, y, z, c[:, None] * p)
@@ -206,11 +207,12 @@ def fit(
 ) -> Fit[Params]:
     """Return parameters that make F(x, y) low on the data (x (N, 1), y (N, 2)).
 
-    Arguments, defaults and errors as in `ellipse.fit`, but for the optimizer: Adam of rate 1e-2 if None.
+    Options and errors are those of `ellipse.fit`, with other defaults: 200 epochs, batches of 32, and Adam of rate 1e-2
+    if `optimizer` is None. `rng` is required, and shuffles the samples.
     """
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise TypeError(f"data: expected inputs and observations (x, y), got {type(data).__name__}")
-    x, y = _validated(params, *data)
+    params, x, y = _validated(params, *data)
     validation.generator("rng", rng)
     validation.positive("beta", beta, infinite=True)
     validation.count("n_latents", n_latents)
@@ -238,13 +240,12 @@ def _ring(z: Array) -> Array:
     return np.stack([np.cos(z), np.sin(z)], axis=-1)
 
 
-def _validated(params: Params, x: Array, y: Array, analytic: bool = False) -> tuple[Array, Array]:
+def _validated(params: Params, x: Array, y: Array, analytic: bool = False) -> tuple[Params, Array, Array]:
     validation.instance("params", params, Params)
     f = layers.checked_layers("params.f", params.f, "d", 2, analytic=analytic)
-    if params.g != ():
-        layers.checked_layers("params.g", params.g, 2, 2, analytic=analytic)
+    g = params.g if params.g == () else layers.checked_layers("params.g", params.g, 2, 2, analytic=analytic)
     x = validation.squarable("x", x, ("N", f[0].W.shape[1]), analytic=analytic)
-    return x, validation.squarable("y", y, (len(x), 2), analytic=analytic)
+    return Params(f, g), x, validation.squarable("y", y, (len(x), 2), analytic=analytic)
 
 
 def _posterior(params: Params, x: Array, y: Array, beta: float, n_latents: int) -> tuple[Array, Array]:

@@ -6,12 +6,13 @@ r"""Five ways to find z-check = argmin_z E(y, z) for a latent z on the circle [0
     l-bfgs        limited-memory BFGS from z~                                 (SciPy)      a local minimum
     newton        a grid, then Newton in every well that it shows, all samples at once     global up to the grid
 
-The note names the first four. Those that start at one z~ land in whichever well lies below it: for y(10) of the lecture
-the energy has two wells, and from two starts in five L-BFGS finds the wrong one ("L-BFGS gets the wrong minimum").
+The note names the first four. Those that start at one z~ usually land in the well that z~ lies in: for y(10) of the
+lecture the energy has two wells, and from two starts in five L-BFGS finds the wrong one ("L-BFGS gets the wrong
+minimum").
 
 Digits: SciPy's line searches and a grid compare *energies*, and an energy near its minimum changes by E'' dz^2 / 2, so
-they cannot tell angles closer than about sqrt(eps) ~ 1e-8. A last Newton step on dE/dz = 0 takes whatever they find to
-full precision; it never leaves the well.
+they cannot tell angles closer than about sqrt(eps) ~ 1e-8. Two last Newton steps on dE/dz = 0 mend that. Each is taken
+only if it is shorter than 1e-3 and lowers |dE/dz|: they polish, and do not search.
 
 All methods see a model only as a `Landscape` and can therefore serve any decoder of a one-dimensional latent.
 
@@ -75,7 +76,10 @@ def _scale_free(method: Method) -> Method:
 
 @_scale_free
 def exhaustive(landscape: Landscape, z0: Array, n_grid: int = 48, n_zooms: int = 7) -> Inference:
-    """Return the best of `n_grid` latents, looked at more closely `n_zooms` times."""
+    """Return the best of `n_grid` latents, looked at more closely `n_zooms` times.
+
+    z0 (N,) says only how many samples there are, and of which type z is.
+    """
     rows, z, half_width = np.arange(len(z0)), np.zeros_like(z0), np.pi
     for _ in range(n_zooms + 1):
         tried = z[:, None] + half_width * np.linspace(-1, 1, n_grid + 1, dtype=z0.dtype)
@@ -102,7 +106,7 @@ def line_search(landscape: Landscape, z0: Array) -> Inference:
     results = []
     for n, start in enumerate(z0.astype(float)):
         value, _ = _one_sample(landscape, n)
-        # the bracket grows by golden steps from (z0, z0 + 0.1) towards lower energy
+        # SciPy extrapolates downhill from (z0, z0 + 0.1), by parabolas, and may step over a barrier
         results.append(optimize.minimize_scalar(value, bracket=(start, start + 0.1), method="brent"))
     z = np.array([result.x for result in results], z0.dtype)
     return _finish(landscape, z, max(result.nit for result in results))
@@ -113,7 +117,8 @@ def newton(landscape: Landscape, z0: Array, n_grid: int = 48, max_iter: int = 60
     """Return the lowest minimum: a grid shows the wells, Newton goes to the bottom of each, the lowest one is taken.
 
     All wells of all samples are one batch. A step that would leave the bracket (the two neighbours on the grid) or that
-    goes uphill is replaced by bisection. Two wells closer than two steps of the grid can be seen as one.
+    goes uphill is replaced by bisection. Two wells closer than two steps of the grid can be seen as one. z0 (N,) says
+    only how many samples there are, and of which type z is.
     """
     table = landscape.value(np.arange(len(z0)), grid(n_grid, z0.dtype))
     is_well = (table <= np.roll(table, 1, axis=1)) & (table <= np.roll(table, -1, axis=1))
@@ -154,7 +159,7 @@ def wrap(z: Array) -> Array:
 
 
 def _one_sample(landscape: Landscape, n: int) -> tuple[Callable[[Any], float], Callable[[Any], Array]]:
-    """Return E and dE/dz of sample n as SciPy wants them: a number or an array of one number in, the same out."""
+    """Return E, a number, and dE/dz, an array of one, as functions of the z of sample n: what SciPy wants."""
     rows = np.array([n])
 
     def value(z: Any) -> float:

@@ -122,7 +122,10 @@ def _free_energies(
         return f, f
     if y_hat is None:
         raise ValueError("y_hat: expected contrastive points for this loss, got None")
-    return f, free_energy(y_hat)
+    f_hat = free_energy(y_hat)
+    if f_hat.shape != f.shape:
+        raise ValueError(f"y_hat: expected as many points as y has, {len(f)}, got {len(f_hat)}")
+    return f, f_hat
 
 
 Contrast = Callable[[np.random.Generator, Array], Array]

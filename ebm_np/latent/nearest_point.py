@@ -29,9 +29,9 @@ from ebm_np.latent import inference
 def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int, Array]:
     """Return the angles z of the points nearest to y, the number of iterations, and which samples have converged.
 
-    Five or six steps are usual. Only where y almost touches a cusp of the evolute does tau first
-    have to grow over many orders of magnitude, by half a step; each such step also takes a third off the error of z, so
-    that `max_iter` = 100 always suffices.
+    Five or six steps are usual. Only where y almost touches a cusp of the evolute does tau first have to grow by many
+    orders of magnitude, by half of itself in each step; each such step also takes a third off the error of z, so that
+    `max_iter` = 100 always suffices.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def nearest_angle(w: Array, y: Array, max_iter: int = 100) -> tuple[Array, int, 
         c_squared *= tau / shifted
         growth = norm_squared * (np.sqrt(norm_squared) - 1) / (c_squared[0] + c_squared[1])
         tau *= 1 + growth
-        # Newton squares the error: below sqrt(eps) before the step is below eps after it
+        # Newton squares the error: some sqrt(eps) before the step is some eps after it
         if growth.max() <= tolerance:
             break
     shifted = tau + d

@@ -14,8 +14,9 @@ r"""The restricted Boltzmann machine: an energy that is trained to be low on dat
     v^       chains       (M, d)          states of M chains, as many as one likes
 
 F is the softmin over h of the latent chapter, at beta = 1 and with a sum in place of the mean: softmin = F + k log 2.
-(6) is the contrastive loss of that chapter, its v^ being what the machine itself finds likely: contrastive divergence
-(CD-k) takes k steps from the data, persistent CD goes on from where the chains were. With hidden units that are
+(6) is the hinge loss of that chapter (`losses`) with a margin that is never reached, its v^ being what the machine
+itself finds likely: contrastive divergence (CD-K) takes K steps from the data, persistent CD goes on from where the
+chains were. With hidden units that are
 Gaussian, N(0, 1), in place of bits, F(v) = -b.v - |v W|^2 / 2: Hopfield's energy, the columns of W its patterns.
 
 Gaussian *visible* units are not here. p(v | h) = N(b + W h, s^2) makes p(v) a mixture of 2^k balls of one size: it has
@@ -34,8 +35,8 @@ Derivation
        dW = G,   db = <v>_data - <v>_model - G lam,   dc = <h>_data - <h>_model - mu G.
    It does not depend on which value of a bit is called 1.
 6. (7): p(v_i | others) compares two states, in which Z cancels: 1 / (1 + exp(F(v) - F(turned))). It needs no chain and
-   no Z, sums to log p where units are independent, and misleads else: a machine of many modes can be sure of each bit
-   given the others and be wrong about how likely each mode is.
+   no Z, sums to log p where units are independent, and misleads otherwise: a machine of many modes can be sure of each
+   bit given the others and be wrong about how likely each mode is.
 
 Source: blog 004, "Restricted Boltzmann Machine" (a bare heading); Smolensky 1986; Hinton 2002, CD; Tieleman 2008, PCD;
 Melchior, Fischer & Wiskott 2016, centred; Besag 1975, pseudo-likelihood; Ranzato & Hinton 2010, Gaussian visible units.
@@ -61,7 +62,7 @@ class Params(NamedTuple):
 def init(
     rng: np.random.Generator, d: int, k: int, *, mean: Array | None = None, std: float = 0.01, dtype: Any = np.float64
 ) -> Params:
-    """Return W ~ N(0, std^2), c = 0 and, for data of this mean (d,), the b with which a machine without W has it.
+    """Return W ~ N(0, std^2), c = 0 and, for data of this mean (d,), the b that gives a machine without W that mean.
 
     Without a mean b = 0; errors name the argument.
     """
@@ -134,8 +135,10 @@ def sample(p: Array, rng: np.random.Generator) -> Array:
     return (rng.random(p.shape, p.dtype) < p).astype(p.dtype)
 
 
-def gibbs(params: Params, v: Array, rng: np.random.Generator, n_steps: int = 1, clamped: Array | None = None) -> Array:
-    """Return the visible units of each chain after n_steps of block Gibbs, derivation 2: (M, d) -> (M, d).
+def block_gibbs(
+    params: Params, v: Array, rng: np.random.Generator, n_steps: int = 1, clamped: Array | None = None
+) -> Array:
+    """Return the visible units of each chain after n_steps of block Gibbs sampling, derivation 2: (M, d) -> (M, d).
 
     Units that are `clamped`, (d,) bool, stay as they are: what the others do then are draws given them.
     """

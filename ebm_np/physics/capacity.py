@@ -4,8 +4,8 @@ r"""How much Hopfield's memory holds: what becomes of a stored pattern as others
     N E(s) = -(1/2) sum_mu M_mu^2 + (1/2) P N                                                                      (2)
 
 This is Hebb's rule (`hopfield`, equation 1) put into fields and energy: W is never formed. For N units and P patterns
-that is N P numbers, not N^2; a unit that flips changes P sums, not N fields; and all of it are whole numbers, so that a
-field is 0 where it should be.
+that is N P numbers, not N^2; a unit that flips changes P sums, not N fields; and all of them are whole numbers, so that
+a field is 0 where it should be.
 
     symbol   name       shape       meaning
     xi       patterns   (T, P, N)   T networks, each with patterns of its own: whole trials of an experiment
@@ -42,7 +42,8 @@ def retrieve(patterns: Array, s: Array, *, max_iter: int = 1_000) -> Settled:
     """
     patterns = validation.signs("patterns", patterns, ("T", "P", "N"))
     n_networks, n_patterns, n_units = patterns.shape
-    single = getattr(s, "ndim", 2) != 3
+    s = validation.array("s", s, None)
+    single = s.ndim != 3
     s = validation.signs("s", s, (n_networks, n_units) if single else (n_networks, "B", n_units))
     states = s.astype(patterns.dtype).reshape(n_networks, -1, n_units)
     max_iter = validation.count("max_iter", max_iter)

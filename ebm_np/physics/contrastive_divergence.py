@@ -7,15 +7,16 @@ r"""Training a Boltzmann machine: lower F on data, raise it on what the machine 
                 probability min(1, exp((t_a - t_b) (E_a - E_b)))                                                   (2)
 
 Data are divided by the number of data and chains by the number of chains: a short last batch changes nothing. The means
-over h are exact on both sides, p(h|v), but v^ are bits: with means in their place it is the gradient of nothing. What
-is kept of a chain is its h: the next step begins there, and p(h|v^) serves the gradient and the draw of that h.
+over h are exact on both sides, p(h|v), but v^ are bits: with means in their place (1) would no longer estimate
+<F>_model. What is kept of a chain is its h: the next step begins there, and p(h|v^) serves both the gradient and the
+draw of that h.
 
 Derivation
 ----------
 1. The gradient of (1) at fixed v^ is that of -log p if v^ are draws of the model (`boltzmann`, equation 5).
 2. cd: its v^ are too near to the data; it forgets what is far from all of them. pcd: parameters change slowly, the
    chains keep up. tempering: hot chains walk where cold ones cannot, and (2) leaves prod_a p(v_a, h_a)^t_a as it is.
-3. centred: `boltzmann`, derivation 5, with mu and lam running means of v and p(h|v) over the data.
+3. centred: `boltzmann`, derivation 5, with mu the mean of the data and lam a running mean of p(h|v) over the batches.
 
 Source: Hinton 2002; Tieleman 2008; Desjardins et al. 2010, tempering; Melchior, Fischer & Wiskott 2016, centred.
 """
@@ -30,7 +31,7 @@ from ebm_np.foundations.numerics import sigmoid
 from ebm_np.foundations.optimizers import Optimizer, gradient_descent
 from ebm_np.foundations.parameters import in_one_precision
 from ebm_np.foundations.results import Fit
-from ebm_np.foundations.training import minimize
+from ebm_np.foundations.training import check_options, minimize
 from ebm_np.physics.boltzmann import Params, checked, fields, free_energy_of, grad_params, hidden, sample
 
 METHODS = ("cd", "pcd", "tempering")
@@ -49,7 +50,7 @@ def fit(
     decay: float = 0.0,
     optimizer: Optimizer | None = None,
     n_epochs: int = 10,
-    batch_size: int = 100,
+    batch_size: int | None = 100,
     **options: Any,
 ) -> Fit[Params]:
     """Return parameters that make the data, (N, d) in [0, 1], likely; `history` has the mean loss (1) of each epoch.
@@ -61,6 +62,7 @@ def fit(
     centred : the centred gradient, derivation 3
     decay : adds (decay / 2) ||W||^2 to the loss
     optimizer : gradient descent with a rate of 0.01 if None
+    batch_size : None means all samples at once
     options : callback and watch, as in `training.minimize`
 
     Raises
@@ -68,13 +70,14 @@ def fit(
     TypeError, ValueError
         for an argument of the wrong kind, shape or value, by its name.
     FloatingPointError
-        if a parameter is no longer finite.
+        if the loss or a parameter is no longer finite.
     """
     validation.generator("rng", rng)
     params, v = in_one_precision(*checked(params, v, analytic=False))
     decay, centred = validation.non_negative("decay", decay), validation.flag("centred", centred)
     n_steps, n_chains = validation.count("n_steps", n_steps), validation.count("n_chains", n_chains)
-    mu, lam = v.mean(axis=0), hidden(params, v[: validation.count("batch_size", batch_size)]).mean(axis=0)
+    check_options(n_epochs, batch_size)
+    mu, lam = v.mean(axis=0), hidden(params, v[:batch_size]).mean(axis=0)
     t = _inverse_temperatures(method, n_temperatures, v.dtype)
     h = sample(sigmoid(t[:, None, None] * fields(params, sample(np.tile(mu, (len(t), n_chains, 1)), rng))), rng)
 
@@ -84,16 +87,15 @@ def fit(
         felt = fields(params, data)
         start = sample(sigmoid(felt), rng)[None] if method == "cd" else h
         chains, felt_there, h = _steps(params, start, t, n_steps, rng)
-        loss, grads, positive = _contrast(params, (data, chains[-1]), (felt, felt_there[-1]))
+        loss, grads, h_data = _contrast(params, (data, chains[-1]), (felt, felt_there[-1]))
         if centred:
-            lam = lam + 0.01 * (positive - lam)
+            lam = lam + 0.01 * (h_data - lam)
             grads = _centred(grads, mu, lam)
         return loss, grads._replace(W=grads.W + decay * params.W) if decay else grads
 
     optimizer = gradient_descent(0.01) if optimizer is None else optimizer
-    return minimize(
-        loss_and_grad, params, len(v), optimizer=optimizer, n_epochs=n_epochs, batch_size=batch_size, rng=rng, **options
-    )
+    options |= {"n_epochs": n_epochs, "batch_size": batch_size, "rng": rng}
+    return minimize(loss_and_grad, params, len(v), optimizer=optimizer, **options)
 
 
 def _inverse_temperatures(method: str, n: int, dtype: Any) -> Array:

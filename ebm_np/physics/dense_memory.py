@@ -9,7 +9,7 @@ r"""Dense associative memory: Hopfield's network with a steeper energy, which ho
     s        s          (B, N)    states, +1 or -1
     n        n                    2 is Hopfield's network: E differs by the constant P / 2
 
-A pattern with m = 1 counts 1, one with m = 1/2 counts 2^-n: the steeper F, the less does a memory feel of the others.
+A pattern with m = 1 counts 1, one with m = 1/2 counts 2^-n: the steeper F, the less a memory feels the others.
 At random each of them adds m_mu^n with m_mu ~ 1/sqrt(N), and about N^(n-1) patterns can be stored instead of 0.14 N.
 
 Derivation
@@ -42,15 +42,15 @@ def energy(patterns: Array, s: Array, n: int = 3, *, rectified: bool = False) ->
     >>> energy(np.array([[1.0, 1.0]]), np.array([[1.0, 1.0], [1.0, -1.0]]), n=2).tolist()
     [-1.0, -0.0]
     """
-    patterns, s, n = _checked(patterns, s, n)
+    patterns, s, n, rectified = _checked(patterns, s, n, rectified)
     return _energy(s @ patterns.T, patterns.shape[1], n, rectified)
 
 
 def settle(
     patterns: Array,
     s: Array,
-    rng: np.random.Generator | None = None,
     n: int = 3,
+    rng: np.random.Generator | None = None,
     *,
     rectified: bool = False,
     max_iter: int = 1_000,
@@ -60,7 +60,7 @@ def settle(
     Every sweep visits each unit once, in an order drawn by `rng` and the same for all states (as they are listed if it
     is None). Errors name the argument.
     """
-    patterns, s, n = _checked(patterns, s, n)
+    patterns, s, n, rectified = _checked(patterns, s, n, rectified)
     if rng is not None:
         validation.generator("rng", rng)
     n_units = patterns.shape[1]
@@ -104,7 +104,7 @@ def _energy(sums: Array, n_units: int, n: int, rectified: bool) -> Array:
     return -n_units / n * _counted(sums / n_units, n, rectified).sum(axis=1)
 
 
-def _checked(patterns: Array, s: Array, n: int) -> tuple[Array, Array, int]:
+def _checked(patterns: Array, s: Array, n: int, rectified: bool) -> tuple[Array, Array, int, bool]:
     patterns = validation.signs("patterns", patterns, ("P", "N"))
     s = validation.signs("s", s, ("B", patterns.shape[1])).astype(patterns.dtype)
-    return patterns, s, validation.count("n", n, 2)
+    return patterns, s, validation.count("n", n, 2), validation.flag("rectified", rectified)

@@ -13,9 +13,10 @@ r"""Hopfield's memory: what is stored are minima of an energy, and a damaged pat
     E        energy     (B,)
     m        overlaps   (B, P)    1: s is the pattern, -1: its negative, about 1/sqrt(N): has nothing to do with it
 
-In the blog's words W_ij tells how much i and j like to be equal. Its equations need mending: its sum has P + 1 patterns
-over 1/P (any factor will do, 1/N is the custom); W_ii has to be 0; E needs both sums, and a half to be the physicists'
-energy; sign(0) must not be -1, or s and -s were not alike; and all units at once can go round in a circle.
+In the blog's words W_ij tells how much i and j like to be equal. Its equations need mending: it sums P + 1 patterns and
+divides by P (any factor will do, 1/N is the custom); W_ii has to be 0; E needs both sums, and a half to be the
+physicists' energy; sign(0) must not be -1, or s and -s would not be treated alike; and if all units are updated at once
+they can go round in a circle.
 
 Derivation
 ----------
@@ -25,9 +26,10 @@ Derivation
    that are no minima stay where they are, and the memory seems larger than it is; with W_ii < 0 it can flip for ever.
 3. All at once, s(t+1) = sign(W s(t)): L(t) = -s(t)^T W s(t-1) changes by -(s(t+1) - s(t-1))^T W s(t) <= 0, and where
    no h_i is 0 it stays only if s(t+1) = s(t-1): it ends in a fixed point or a cycle of two, as of [[0, -1], [-1, 0]].
-   Staying on a tie is sign((W + D) s) with a diagonal D > 0 smaller than any h_i: that has no ties.
-4. Projection: W = Xi^+ Xi (rows of Xi the patterns) leaves all patterns as they are, W xi = xi, if they are linearly
-   independent. Off its diagonal h_i = (1 - W_ii) xi_i with W_ii <= 1: they stay fixed points.
+   Staying on a tie is sign((W + D) s) with a diagonal D > 0 smaller than every |h_i| that is not 0: that has no ties.
+4. Projection: W = Xi^+ Xi (rows of Xi the patterns) projects on their span, so that W xi = xi for all of them. Off its
+   diagonal h_i = (1 - W_ii) xi_i with W_ii <= 1: they stay fixed points. (If they span everything, W = I: without its
+   diagonal nothing is left, and every state is a fixed point.)
 5. Storkey's rule adds pattern after pattern, and takes from each what the others say of it already:
    dW = (1/N) (xi_i xi_j - xi_i h_ji - h_ij xi_j),   h_ij = sum_{k != i, j} W_ik xi_k.
 6. Units 1 ... c that look one after the other end in s'_i = sign(h_i + sum_{j<i} W_ij (s'_j - s_j)). This has one
@@ -41,6 +43,7 @@ Guyon & Dreyfus 1985; 5: Storkey 1997.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -59,7 +62,7 @@ class Settled(NamedTuple):
 
     state: Array  # (B, N)
     energy: Array  # (B,)
-    n_iter: int  # sweeps over all units, of the slowest; the last one found nothing to change
+    n_iter: int  # sweeps over all units, of the slowest; if all came to rest, the last one found nothing to change
     converged: Array  # (B,) bool: is it a fixed point?
     period: Array  # (B,) int: 1 for a fixed point, 2 for a cycle, 0 where `max_iter` came first
 
@@ -73,7 +76,7 @@ def store(patterns: Array, rule: str = "hebb", *, keep_diagonal: bool = False) -
     Raises
     ------
     TypeError, ValueError
-        for patterns other than +1 and -1, of unequal length, or none; an unknown rule.
+        for patterns other than +1 and -1, of unequal length, or none; an unknown rule; a diagonal that is none.
 
     Examples
     --------
@@ -81,11 +84,12 @@ def store(patterns: Array, rule: str = "hebb", *, keep_diagonal: bool = False) -
     [[0.0, 0.333333, -0.333333], [0.333333, 0.0, -0.333333], [-0.333333, -0.333333, 0.0]]
     """
     patterns = validation.signs("patterns", patterns, ("P", "N"))
-    couplings = RULES[validation.choice("rule", rule, RULES)](patterns)
+    validation.choice("rule", rule, RULES)
+    if validation.flag("keep_diagonal", keep_diagonal) and rule == "storkey":
+        raise ValueError("keep_diagonal: expected False for Storkey's rule, which has no diagonal")
+    couplings = RULES[rule](patterns)
     if not keep_diagonal:
         np.fill_diagonal(couplings, 0)
-    elif rule == "storkey":
-        raise ValueError("keep_diagonal: expected False for Storkey's rule, which has no diagonal")
     return couplings
 
 
@@ -177,6 +181,8 @@ def census(patterns: Array, s: Array, alike: float = 0.9) -> Array:
 def visit(s: Array, h: Array, couple: Callable[[Array], Array], own: Array | float) -> Array:
     """Return the states of some units after they have looked at their fields one after the other, derivation 6.
 
+    If none of them turns, that is the array s itself.
+
     s, h : (..., c) states and fields of c units, before the first of them looks
     couple : (..., c) changes of their states -> (..., c) what each of them feels of the changes of those before it
     own : as in `turned`
@@ -186,6 +192,10 @@ def visit(s: Array, h: Array, couple: Callable[[Array], Array], own: Array | flo
         looked = again
         again = turned(s, h + couple(looked - s), own)
     return looked
+
+
+def _times(couplings: Array, changes: Array) -> Array:
+    return changes @ couplings
 
 
 def turned(s: Array, h: Array, own: Array | float) -> Array:
@@ -207,7 +217,8 @@ def _one_at_a_time(
         for units in batches(n_units, CHUNK, rng):
             known = W[units]
             earlier = np.tril(known[:, units], -1).T
-            now[:, units] = visit(now[:, units], now @ known.T, earlier.__rmatmul__, nothing[units])
+            couple = partial(_times, earlier)
+            now[:, units] = visit(now[:, units], now @ known.T, couple, nothing[units])
         s[moving] = now
         still = (now == before).all(axis=1)
         period[moving[still]] = 1

@@ -56,9 +56,9 @@ def apple(m: float = 0.1, g: float = 9.81) -> System:
     m, g = validation.positive("m", m), validation.non_negative("g", g)
 
     def slope(q: Array) -> Array:
-        force = np.zeros_like(q)
-        force[..., -1] = m * g
-        return force
+        gradient = np.zeros_like(q)
+        gradient[..., -1] = m * g
+        return gradient
 
     return System(m, lambda q: m * g * q[..., -1], slope, lambda q, u: np.zeros_like(u), 0.0)
 
@@ -178,10 +178,10 @@ def relax(
     "newton"             q <- q - H^-1 dS/dq: to whatever is stationary, saddles too; near it in a few steps
     "scipy"              SciPy's trust region with H u, its last digits left to Newton; `converged` at a minimum only
 
-    It stops where a step of gradient descent would move no point by more than its own rounding error, 8 eps
-    max |q|; gradient descent takes about 12 n^2 steps for that, twice as many to come to rest at 0, where nothing but
-    eps of the start is left. Paths that have not got there in `max_iter` steps are not `converged`. `trace` has the
-    first `n_trace` iterates, the start first.
+    It stops where a step of gradient descent would move no point by more than the path's rounding error, 8 eps max |q|.
+    Gradient descent takes about 12 n^2 steps for that, and twice as many for a path that comes to rest at 0: then all
+    but eps of the start has to go. Paths that have not got there in `max_iter` steps are not `converged`. `trace` has
+    the first `n_trace` iterates, the start first.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def relax(
     max_iter, n_trace = validation.count("max_iter", max_iter), validation.count("n_trace", n_trace, 0)
     step, *later = METHODS[validation.choice("method", method, METHODS)]
     rate = 1 / (4 * system.m / h + h * system.stiffest)
-    eps, largest = np.finfo(q.dtype).eps, _largest(q)
+    eps, largest = np.finfo(q.dtype).eps, validation.largest_squarable(q.dtype)
     rest = eps * np.abs(q).max(axis=(1, 2))  # so near to 0 nothing is left of the start
     trace = [q]
     for n_iter in range(max_iter + 1):
@@ -224,7 +224,7 @@ def _newton(system: System, q: Array, h: float, grad: Array, rate: float) -> Arr
     try:
         return np.linalg.solve(_hessian(system, q, h), -grad.reshape(len(q), -1, 1)).reshape(grad.shape)
     except np.linalg.LinAlgError:
-        return np.full_like(grad, np.nan)
+        raise FloatingPointError("Newton's method met a conjugate point, where the Hessian has no inverse") from None
 
 
 def _trust_region(system: System, q: Array, h: float, grad: Array, rate: float) -> Array:
@@ -266,14 +266,9 @@ def _hess_vec(system: System, q: Array, h: float, u: Array) -> Array:
 
 
 def _hessian(system: System, q: Array, h: float) -> Array:
-    m = q[0, 1:-1].size
-    units = np.eye(m, dtype=q.dtype).reshape(m, *q[0, 1:-1].shape)
-    return np.array([_hess_vec(system, path[None], h, units).reshape(m, m) for path in q])
-
-
-def _largest(q: Array) -> float:
-    """Return the largest number whose square is finite, with room to spare."""
-    return float(1e-3 * np.sqrt(np.finfo(q.dtype).max))
+    size = q[0, 1:-1].size
+    units = np.eye(size, dtype=q.dtype).reshape(size, *q[0, 1:-1].shape)
+    return np.array([_hess_vec(system, path[None], h, units).reshape(size, size) for path in q])
 
 
 def _checked(system: System, q: Array, duration: float, analytic: bool = True) -> tuple[Array, float]:
@@ -282,7 +277,7 @@ def _checked(system: System, q: Array, duration: float, analytic: bool = True) -
     q = validation.squarable("q", q, ("N", "n + 1", "d"), analytic=analytic)
     if q.shape[1] < 3:
         raise ValueError(f"q: expected paths of at least two steps, three points, got {q.shape[1]}")
-    h, largest = validation.positive("duration", duration) / (q.shape[1] - 1), _largest(q)
+    h, largest = validation.positive("duration", duration) / (q.shape[1] - 1), validation.largest_squarable(q.dtype)
     if not system.m / largest < h < largest:
         raise ValueError(f"duration: expected steps h with h and m / h below {largest:.3g}, got h = {h:.3g}")
     return q, h

@@ -6,9 +6,9 @@ r"""How likely the machine thinks something is: the partition function Z, exactl
     log Z ~ log Z_0 + log mean exp(log w),   log Z_0 = sum_i softplus(a_i) + k log 2                               (4)
     log Z ~ log Z_0 - log mean exp(log w~),   w~ as (3), but with t from 1 to 0                                    (5)
 
-    symbol   name    meaning
-    a        mean    visible biases at t = 0, those of a machine without W that has the data's means
-    t        n_steps inverse temperatures between 0 and 1, evenly spaced
+    symbol   name           meaning
+    a        biases(mean)   visible biases at t = 0, those of a machine without W that has the data's means
+    t                       n_steps + 1 inverse temperatures from 0 to 1, evenly spaced
 
 Derivation
 ----------
@@ -18,7 +18,8 @@ Derivation
    in the mean, and near log Z once log w varies little.
 3. The same from t = 1 down, from exact draws of the machine: the mean of w~ is Z_0 / Z, and (5) an upper bound in the
    mean. So (4) and (5) bracket log Z, and show when neither is right. Draws of a long chain serve if it has been
-   everywhere: one that never left the modes where it began makes (5) too small by the log of their part of all.
+   everywhere. One that never left the modes where it began makes (5) too small, by the log of their part of all at most
+   (just by that, if annealing ends nowhere else either).
 4. The error of (4) is that of the mean: std(w) / (sqrt(M) mean(w)), a part of w and so a difference of logs. It knows
    nothing of states that no run has met.
 
@@ -81,7 +82,7 @@ def log_partition_grad(params: Params) -> Params:
     return _exchanged(grads) if swapped else grads
 
 
-def exact_samples(params: Params, n: int, rng: np.random.Generator) -> Array:
+def exact_samples(params: Params, rng: np.random.Generator, n: int) -> Array:
     """Return n draws of the machine without any chain, (n, d): the smaller layer by its probabilities, then the other.
 
     A draw is the state in which the sum of all probabilities so far passes a uniform number.

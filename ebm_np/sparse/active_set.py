@@ -9,9 +9,9 @@ The symbols are those of `gram_form`. Iterating to a gap of 1e-6 spends most of 
 have long been right; (1) then gives them to rounding in one go. A batch goes through four stages:
 
 - `sweeps`: a few rounds of coordinate descent, in single precision;
-- `newton`: equation (1) for all samples at once, in double precision; one product certifies whose gap is small enough,
-  and for the others (2) proposes new signs, a few times;
-- who still fails, because the guess was too poor, goes back to sweeping, twice as long and now in double precision;
+- `newton`: equation (1) for all samples at once, in the precision asked for; one product certifies whose gap is small
+  enough, and for the others (2) proposes new signs, a few times;
+- who still fails, because the guess was too poor, goes back to sweeping, twice as long and now in that precision;
 - `follow_path`: the few that remain (small lam, nearly dependent atoms) are led along (3) and (4), slow but sure.
 
 Derivation
@@ -42,7 +42,7 @@ SAMPLE = 1000
 TRIES = 4
 """Rounds of (1) and (2) before going back to sweeping."""
 TWIN = 1e-9
-"""An atom whose correlation moves with the border up to this fraction says what another one says."""
+"""An atom whose correlation follows the border to within this fraction duplicates one that is in already."""
 TIE = 1e-8
 """By what fraction correlations are nudged where the path is followed."""
 ROUNDS = 2
@@ -50,7 +50,7 @@ ROUNDS = 2
 
 
 def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array, int, Array]:
-    """Return z-check (k, N), the sweeps of the slowest sample, and for each whether its relative gap is <= tol."""
+    """Return z-check (k, N), sweeps plus steps on the path of the slowest sample, and who has a gap <= tol E."""
     n = min(descent(problem.take(slice(0, SAMPLE))) + SWEEPS, max_iter)
     warm = np.any(z)
     if warm and (converged := certified(problem, z, tol)).all():
@@ -97,7 +97,8 @@ def newton(problem: Problem, signs: Array, tol: float) -> tuple[Array, Array]:
     z = np.zeros_like(problem.b)
     passed, rest, part = np.zeros(z.shape[1], bool), np.arange(z.shape[1]), problem
     for _ in range(TRIES):
-        exact = solve_signs(part, signs * (np.count_nonzero(signs, axis=0) <= problem.rank))
+        # more signs than `most_atoms`: G_SS would be singular; such a sample begins at z = 0, and (2) proposes signs
+        exact = solve_signs(part, signs * (np.count_nonzero(signs, axis=0) <= problem.most_atoms))
         c = correlation(part, exact)
         energy, gap = certify(part, exact, c)
         done = gap <= tol * energy

@@ -26,7 +26,7 @@ Derivation
 2. dE/dy~ = 2 (y~ - y), and by the adjoints of a convolution dE/dz (smooth part) = A^T dE/dy~ = -c, dE/dK_m[a, b] =
    sum_ij z_m[i, j] dE/dy~[i + a, j + b].
 3. L = 2 max_f sigma_max(K^(f))^2, K^(f) the M x C matrix of the kernels' transfer functions: exact on the torus, and
-   little too much elsewhere (`convolution.lipschitz`). ISTA and FISTA cannot do with less than L, and it is large: all
+   little too much elsewhere (`largest_eigenvalue`). ISTA and FISTA cannot do with less than L, and it is large: all
    kernels that answer to one frequency add up. `convolutional_working_set` is what does not suffer from it.
 4. With the pull of an encoder, E + alpha ||z - z~||^2: as in `predictive`, that is sparse coding of y' = (y,
    sqrt(alpha) z~) with A' = (A, sqrt(alpha) I). So c gains 2 alpha (z~ - z), L 2 alpha, the gap those terms of r', y'.
@@ -42,10 +42,10 @@ import numpy as np
 
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
-from ebm_np.foundations.convolution import BOUNDARIES, convolve, correlate, kernel_grad, lipschitz
+from ebm_np.foundations.convolution import BOUNDARIES, convolve, correlate, kernel_grad, largest_eigenvalue
 from ebm_np.foundations.results import ConvergenceWarning, Inference
 from ebm_np.sparse import convolutional_working_set
-from ebm_np.sparse.operator_fista import Look, fista, gap, settle
+from ebm_np.sparse.operator_fista import Look, duality_gap, fista, settle
 from ebm_np.sparse.sparse_coding import SINGLE
 
 METHODS = ("fista", "working_set")
@@ -158,7 +158,7 @@ def infer(
     lam, tol = validation.positive("lam", lam), validation.positive("tol", tol)
     max_iter = validation.count("max_iter", max_iter)
     validation.choice("method", method, METHODS)
-    if method != "fista" and (trace or pull is not None):
+    if (validation.flag("trace", trace) or pull is not None) and method != "fista":
         raise ValueError(f"{'trace' if trace else 'pull'}: expected none for the method {method!r}")
     dtype = np.result_type(K, y)
     precision = dtype if tol >= SINGLE else np.dtype(np.float64)
@@ -184,7 +184,7 @@ def iterates(
     params: Params, y: Array, z: Array, lam: float, boundary: str = "full", pull: Pull | None = None
 ) -> Iterator[tuple[Array, Look]]:
     """Yield FISTA's z(0), z(1), ... for ever, each with its energy and gap: `operator_fista` with derivations 3, 4."""
-    L = 2 * lipschitz(params.K, z.shape[2:], boundary) + (2 * pull.alpha if pull is not None else 0)
+    L = 2 * largest_eigenvalue(params.K, z.shape[2:], boundary) + (2 * pull.alpha if pull is not None else 0)
     L = L or 1.0  # K = 0: any length will do
     return fista(_look(params, y, lam, boundary, pull, L), z, lam / L)
 
@@ -236,7 +236,7 @@ def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None
         most = np.maximum(c.max(axis=(1, 2, 3)), -c.min(axis=(1, 2, 3)))
         c *= z.dtype.type(1 / L)
         c += z
-        return Look(c, square + lam * l1, gap(square, inner, most, l1, lam))
+        return Look(c, square + lam * l1, duality_gap(square, inner, most, l1, lam))
 
     return look
 

@@ -29,7 +29,7 @@ Derivation
    by g, theta and b, one a map, is summed over all places and images.
 4. With q = dE/dz~ = 2 alpha (z~ - z): dE/dy = 2 (y - K * z) + what 2 says; dE/dK = dC/dK is `convolutional`'s.
 5. Envelope theorem: dF is dE at a fixed z-check. And at any z, E(y, z) >= F(y), with equality at z-check: so `fit`,
-   whose codes are a few steps of FISTA from Enc(y), lowers a bound of F, the closer the better the encoder.
+   whose codes are a few steps of FISTA from Enc(y), lowers an upper bound of F, the tighter the better the encoder.
 6. ||K_m|| = 1, else K / s, s z, s g, s -> 0 would leave C as it is and take D and R to 0: 7 of `predictive`.
 7. What the diagonal layer is for: where an image is K_m, the encoder with A = K says 1, but also r = <K_m, K_n shifted>
    wherever a K_n overlaps. If codes are white, of any law, y = K * z and u = K star y, then E[(z_m - g_m u_m) u_m] = 0,
@@ -147,7 +147,7 @@ def energy(params: Params, y: Array, z: Array, alpha: float, lam: float, boundar
     return convolutional.energy(_kernels(params), y, z, lam, boundary) + alpha * distance(params, y, z, boundary)
 
 
-def energy_grad_z(params: Params, y: Array, z: Array, alpha: float, boundary: str = "full") -> Array:
+def smooth_grad_z(params: Params, y: Array, z: Array, alpha: float, boundary: str = "full") -> Array:
     """Return the gradient of the smooth part, d(C + alpha D)/dz, derivation 1: (N, M, h, w)."""
     pull = alpha * squared_error_grad(encode(params, y, boundary), z)
     return convolutional.cost_grad_z(_kernels(params), y, z, boundary) + pull
@@ -201,10 +201,17 @@ def free_energy_grad_y(
 
 
 def free_energy_grad_params(
-    params: Params, y: Array, alpha: float, lam: float, weights: Array | None = None, **options: Any
+    params: Params,
+    y: Array,
+    alpha: float,
+    lam: float,
+    weights: Array | None = None,
+    *,
+    boundary: str = "full",
+    **options: Any,
 ) -> Params:
     """Return d/dparams of sum_n weights_n F(y_n), derivation 5; without weights, of the mean over images."""
-    z, boundary = infer(params, y, alpha, lam, **options).z, options.get("boundary", "full")
+    z = infer(params, y, alpha, lam, boundary=boundary, **options).z
     c = check.sample_weights(weights, z)
     return energy_grad_params(params, np.asarray(y), z, float(alpha), c, boundary)
 
@@ -220,24 +227,28 @@ def fit(
     n_epochs: int = 10,
     batch_size: int | None = 8,
     rate: float = 3e-3,
-    n_iter: int = 10,
+    n_steps: int = 10,
     callback: Callback | None = None,
 ) -> Fit[Params]:
     """Return a decoder and an encoder that make F low on the images, or rather its bound of derivation 5, by Adam.
 
     The decoder's kernels move along the unit sphere, thresholds stay at least 0. `history` has the mean E(y, z) of each
-    epoch, z after `n_iter` steps. float32 stays float32. Raises an error that names a wrong argument, and
-    `FloatingPointError` if a parameter is no longer finite.
+    epoch, z after `n_steps` steps. float32 stays float32. Raises an error that names a wrong argument, and
+    `FloatingPointError` if the loss or a parameter is no longer finite.
 
     Parameters
     ----------
-    params, y, rng : where to start; images (N, C, H, W), best small crops of many; shuffles them
-    alpha, lam : >= 0 (with 0 nothing draws the encoder, and it stays as it is); > 0
-    rate, n_iter : of Adam; of FISTA from the encoder's guess (from zero if alpha is 0) for the codes of a batch
+    params : where to start; never written to
+    y : images (N, C, H, W), best small crops of many
+    rng : shuffles them
+    alpha : >= 0; with 0 nothing draws the encoder, and it stays as it is
+    lam : > 0
+    rate : of Adam
+    n_steps : of FISTA from the encoder's guess (from zero if alpha is 0) for the codes of a batch
     callback : called after each epoch with its number and its mean E
     """
     params, y, alpha = _checked(params, y, alpha, boundary)
-    lam, rng, n_iter = check.positive("lam", lam), check.generator("rng", rng), check.count("n_iter", n_iter)
+    lam, rng, n_steps = check.positive("lam", lam), check.generator("rng", rng), check.count("n_steps", n_steps)
     params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
@@ -247,7 +258,7 @@ def fit(
             return np.inf, params  # `minimize` says what this means
         start, pull = (z_tilde, convolutional.Pull(alpha, z_tilde)) if alpha else (np.zeros_like(z_tilde), None)
         path = convolutional.iterates(kernels, some, start, lam, boundary, pull)
-        z, at = next(islice(path, n_iter, None))
+        z, at = next(islice(path, n_steps, None))
         mean = np.full(len(batch), 1 / len(batch), y.dtype)
         return at.energy.mean(dtype=np.float64), energy_grad_params(params, some, z, alpha, mean, boundary, guess)
 

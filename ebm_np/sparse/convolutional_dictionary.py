@@ -104,7 +104,8 @@ def fit(
     boundary : "full" or "circular"
     batch_size : images between two updates of K. None means all: A and B are then made anew in every epoch, and each
         image's maps start from where the last epoch left them
-    n_steps, n_sweeps : of FISTA over the maps, (2); over the kernels, (5)
+    n_steps : of FISTA over the maps, (2)
+    n_sweeps : over the kernels, (5)
     forgetting : rho >= 0 of equation (3); 0 remembers everything
     callback : called after each epoch with its number and its mean energy
 

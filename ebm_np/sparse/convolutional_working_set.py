@@ -32,10 +32,11 @@ from scipy import ndimage, sparse
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.convolution import correlate
 from ebm_np.foundations.results import Inference
-from ebm_np.sparse.operator_fista import Look, fista, gap, settle
+from ebm_np.sparse.operator_fista import Look, duality_gap, fista, settle
 
 PEAKS, PORTION = 6, 12
-"""Peaks only while more than a sixth of all places have a violator; of the greatest at most a twelfth of the places."""
+"""Peaks only while there are more violators than a sixth of the h w pixels; else the greatest, at most a twelfth of h w
+(or 100)."""
 FINER = 0.1
 STEPS = 300
 """Of FISTA in a round at most."""
@@ -65,19 +66,19 @@ def _solve(
 ) -> tuple[Array, float, int, bool]:
     """Return z-check (M, h, w) of one image, its energy, the steps taken, and whether the gap is at most tol E."""
     shape, codes, n_iter, steps = z.shape, z[z != 0], 0, 1
-    here, places = candidates(K, y, np.flatnonzero(z), shape, boundary), shape[1] * shape[2]
+    here, n_pixels = candidates(K, y, np.flatnonzero(z), shape, boundary), shape[1] * shape[2]
     while True:
         residual = y.ravel() - here.A @ codes
         c = np.abs(2 * correlate(residual.reshape(1, *y.shape), K, boundary)[0])
         square, l1 = residual @ residual, np.abs(codes).sum()
         energy = square + lam * l1
-        missing = float(gap(square, residual @ y.ravel(), c.max(), l1, lam) / (energy or 1))
+        missing = float(duality_gap(square, residual @ y.ravel(), c.max(), l1, lam) / (energy or 1))
         if missing <= tol or n_iter >= max_iter or not steps:  # no step: rounding is all that is still missing
             found = np.zeros(shape, z.dtype)
             found.ravel()[here.places] = codes
             return found, float(energy), n_iter, missing <= tol
         kept = codes != 0
-        new = np.setdiff1d(_violators(c, lam, places), here.places[kept], assume_unique=True)
+        new = np.setdiff1d(_violators(c, lam, n_pixels), here.places[kept], assume_unique=True)
         here = candidates(K, y, np.concatenate([here.places[kept], new]), shape, boundary)
         start = np.concatenate([codes[kept], np.zeros(len(new), z.dtype)])
         codes, steps = _descend(here, y, start, lam, FINER * missing, min(STEPS, max_iter - n_iter))
@@ -103,14 +104,14 @@ def candidates(K: Array, y: Array, places: Array, shape: tuple[int, ...], bounda
     return Candidates(places, A, (A.T @ A).tocsr(), A.T @ y.ravel())
 
 
-def _violators(c: Array, lam: float, places: int) -> Array:
+def _violators(c: Array, lam: float, n_pixels: int) -> Array:
     """Return places to let in, by |c| (M, h, w): derivation 3."""
     violators = np.flatnonzero(c > lam)
-    if PEAKS * len(violators) > places:
+    if PEAKS * len(violators) > n_pixels:
         best = c.max(axis=0)
         i, j = np.nonzero((best == ndimage.maximum_filter(best, 3, mode="wrap")) & (best > lam))
         return np.ravel_multi_index((c[:, i, j].argmax(axis=0), i, j), c.shape)
-    most = max(100, places // PORTION)
+    most = max(100, n_pixels // PORTION)
     if len(violators) > most:
         violators = violators[np.argpartition(c.ravel()[violators], -most)[-most:]]
     return violators
@@ -120,15 +121,15 @@ def _descend(here: Candidates, y: Array, z: Array, lam: float, tol: float, max_i
     """Return the candidates' codes after FISTA from z, until the gap among them is at most tol E."""
     L = 2 * largest_eigenvalue(here.gram) or 1.0  # kernels of zeros: any length will do
     residual = y.ravel() - here.A @ z
-    square, inner, b = residual @ residual, residual @ y.ravel(), here.A.T @ residual
+    square, inner, at_start = residual @ residual, residual @ y.ravel(), here.A.T @ residual
 
-    def look(ahead: Array) -> Look:
-        d = ahead[0] - z  # from z on, as ||y||^2 - 2 b^T z + z^T G z would lose the digits of what is left
+    def look(codes: Array) -> Look:
+        d = codes[0] - z  # from z on, as ||y||^2 - 2 b^T z + z^T G z would lose the digits of what is left
         product = here.gram @ d
-        c, l1 = 2 * (b - product), np.abs(ahead).sum()
-        left = square + d @ (product - 2 * b)
-        missing = gap(left, inner - d @ here.b, np.abs(c).max(), l1, lam)
-        return Look(ahead + c / z.dtype.type(L), np.array([left + lam * l1]), np.array([missing]))
+        c, l1 = 2 * (at_start - product), np.abs(codes).sum()
+        left = square + d @ (product - 2 * at_start)
+        missing = duality_gap(left, inner - d @ here.b, np.abs(c).max(), l1, lam)
+        return Look(codes + c / z.dtype.type(L), np.array([left + lam * l1]), np.array([missing]))
 
     found = settle(fista(look, z[None], lam / L), tol, max_iter)
     return found.z[0], found.n_iter

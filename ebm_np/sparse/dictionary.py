@@ -20,7 +20,7 @@ Derivation
 3. Why a constraint? W -> W / s, z -> s z leaves W z as it is and multiplies |z_j| by s_j. If nothing holds W, E falls
    for ever that way: W grows, z shrinks, lam ||z||_1 tends to 0 and with it F.
 4. An atom that no code has used for a while has A_jj = 0, and (4) does not apply. It is seeded anew with the sample of
-   greatest energy: there it is needed.
+   greatest energy, where it is needed, at the mean norm of the other atoms.
 
 Four ways to hold W, or not, are here to be compared; with s_j = ||u_j|| for each column,
 
@@ -103,13 +103,13 @@ def fit(
 
     Parameters
     ----------
-    params : where to start; never written to
+    params : where to start, atoms brought to unit norm; never written to
     y : data (N, d)
     rng : shuffles the samples
     lam : > 0
     batch_size : samples between two updates of W. None means all: A and B are then made anew in every epoch, and each
         sample's code starts from where the last epoch left it
-    n_sweeps : of coordinate descent over the codes, (2), after the descent to lam; from zero for a batch
+    n_sweeps : of coordinate descent over the codes, (2), on top of as many as the descent to lam takes (`sweeps`)
     forgetting : rho >= 0 of equation (3); 0 remembers everything
     normalization : "sphere", "columns", "common" or "none", as above
     callback : called after each epoch with its number and its mean energy
@@ -173,6 +173,8 @@ def _seed_unused(state: State, y: Array, energies: Array) -> State:
         return state
     W, A, B = (a.copy() for a in state)
     worst = np.argsort(energies)[::-1][: len(unused)]
-    W[:, unused[: len(worst)]] = unit_columns(Params(y[worst].T)).W
+    others = np.linalg.norm(np.delete(W, unused, axis=1), axis=0)
+    length = W.dtype.type(others.mean()) if others.size else 1  # of the same size as the others, whatever holds them
+    W[:, unused[: len(worst)]] = length * unit_columns(Params(y[worst].T)).W
     A[unused], A[:, unused], B[unused] = 0, 0, 0
     return State(W, A, B)

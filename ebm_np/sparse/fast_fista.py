@@ -1,11 +1,11 @@
 r"""FISTA for a large batch: `textbook.fista` with its restart, the same iterates to rounding, some ten times faster.
 
-What each trick does, in the order in which they matter (`scripts/benchmark.py sparse` measures them):
+What each trick does, the most important first:
 
 1. *Gram form* (`gram_form`): u = (I - 2G/L) x + 2b/L is one product of k^2 a sample, whatever d is.
 2. *Restart per sample*: each has its own momentum, so that one sample's uphill step does not cost the others theirs.
-3. *Finished samples leave*: the relative duality gap is looked at every `EVERY` iterations, and once an eighth of the
-   block is below `tol`, those columns are taken out and the products become narrower.
+3. *Finished samples leave*: the relative duality gap is looked at every `EVERY` iterations, and once an eighth of those
+   that are left are below `tol`, their columns are taken out and the products become narrower.
 4. *Single precision first*: down to a gap of `ROUGH` every operation is done in float32, at half of the memory traffic
    and twice the speed; float64 goes on from there. A proximal step corrects the errors of all steps before it, so
    nothing of the rounding stays.
@@ -52,7 +52,7 @@ def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array,
     length = 1 / (float(np.linalg.eigvalsh(problem.gram)[-1]) or 1.0)  # W = 0: any length will do
     step = Step(np.eye(len(z), dtype=z.dtype) - z.dtype.type(length) * problem.gram, length)
     found, converged, n_iter = np.empty(z.shape, z.dtype), np.zeros(z.shape[1], bool), 0
-    for block in blocks(z.shape[1], 4 * len(z)):
+    for block in blocks(z.shape[1], 4 * len(z)):  # z, x and two work arrays
         found[:, block], n, converged[block] = _solve(problem.take(block), step, z[:, block], tol, max_iter)
         n_iter = max(n_iter, n)
     return found, n_iter, converged

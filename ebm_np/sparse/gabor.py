@@ -1,6 +1,6 @@
 r"""How well is an atom a Gabor function? The nearest one to each: direction, frequency, phase, envelope, and R^2.
 
-    g(u, v) = A exp(-u'^2 / 2 s_u^2 - v'^2 / 2 s_v^2) cos(2 pi f u' + phi)                                      (1)
+    g(u, v) = A exp(-u'^2 / (2 s_u^2) - v'^2 / (2 s_v^2)) cos(2 pi f u' + phi)                                  (1)
     u' = (u - u0) cos theta + (v - v0) sin theta,      v' = -(u - u0) sin theta + (v - v0) cos theta            (2)
     R^2 = 1 - ||a - g||^2 / ||a||^2                                                                             (3)
 
@@ -16,8 +16,8 @@ width and each quarter of the directions is a start. Where f s_u is small, a tur
 changes little, and tiny functions have many minima: the best end goes down again, also turned, and a pixel aside.
 
 Bounds: a centre up to 3 pixels outside the patch; widths of 0.4 pixels to twice the longer side; a wave that pixels can
-hold, f max(|cos theta|, |sin theta|) < 1/2, which is 0.7 along a diagonal; f >= 0.001, as at 0 the sine vanishes. There
-a blob (phi = 0) or an edge (phi = +-pi/2, A large) shows no oscillation within a patch.
+hold, f max(|cos theta|, |sin theta|) < 1/2, which is 0.7 along a diagonal; f >= 0.001, as at 0 the sine vanishes. At
+that least frequency a blob (phi = 0) or an edge (phi = +-pi/2, A large) shows no oscillation within a patch.
 
 Derivation
 ----------
@@ -78,19 +78,20 @@ def evaluate(params: Gabor, size: tuple[int, int]) -> Array:
     2.0
     """
     amplitude, u0, v0, theta, f, phase, sigma_u, sigma_v = params
-    phi, *_ = _columns(np.stack([u0, v0, theta, f, np.log(sigma_u), np.log(sigma_v)], axis=1), size)
+    columns, *_ = _columns(np.stack([u0, v0, theta, f, np.log(sigma_u), np.log(sigma_v)], axis=1), size)
     c = amplitude * np.stack([np.cos(phase), -np.sin(phase)])
-    return np.asarray((c.T[:, :, None] * phi).sum(axis=1).reshape(-1, *size), amplitude.dtype)
+    return np.asarray((c.T[:, :, None] * columns).sum(axis=1).reshape(-1, *size), amplitude.dtype)
 
 
 def expand(p: Array, atoms: Array) -> tuple[Array, Array, Array, Array]:
     """Return the minimiser c (N, 2) of equation (4) for p (N, 6), F (N,), dF/dp and Gauss and Newton's Hessian."""
-    phi, q, along, across = _columns(p, atoms.shape[1:])
+    columns, q, along, across = _columns(p, atoms.shape[1:])
     on_q = q @ atoms.reshape(len(atoms), -1, 1)
-    c = np.linalg.solve(q @ phi.swapaxes(1, 2) + TINY * np.eye(2), on_q)
+    c = np.linalg.solve(q @ columns.swapaxes(1, 2) + TINY * np.eye(2), on_q)
     r = atoms.reshape(len(atoms), -1) - (on_q * q).sum(axis=1)
     cos, sin = np.cos(p[:, 2, None]), np.sin(p[:, 2, None])
-    m, n = c[:, 0] * phi[:, 0] + c[:, 1] * phi[:, 1], c[:, 1] * phi[:, 0] - c[:, 0] * phi[:, 1]
+    (one, other), (c_1, c_2) = columns.swapaxes(0, 1), c.swapaxes(0, 1)
+    m, n = c_1 * one + c_2 * other, c_2 * one - c_1 * other
     along_m, across_m = along * m * np.exp(-2 * p[:, 4, None]), across * m * np.exp(-2 * p[:, 5, None])
     m_u, m_v = 2 * np.pi * p[:, 3, None] * n - along_m, -across_m
     rows = [m_v * sin - m_u * cos, -m_u * sin - m_v * cos, m_u * across - m_v * along]

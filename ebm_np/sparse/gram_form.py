@@ -7,20 +7,17 @@ r"""The same problem without y: what is left of sparse coding once W^T y has bee
     symbol   name   shape     meaning
     G        gram   (k, k)    Gram matrix of the atoms
     b        b      (k, N)    correlations of atoms and observations: here a sample is a *column*
-    z, c            (k, N)
+    z, c            (k, N)    c is half of the c of `sparse_coding`, as t is half of lam
 
 Once (1) is paid for, an iteration costs k^2 a sample instead of 2 d k, and y is not looked at again. Samples are
 columns because coordinate descent then works on rows, which are contiguous.
 
 Derivation
 ----------
-1. min_z max_nu { 2 <nu, y - W z> - ||nu||^2 + lam ||z||_1 } is E's minimum: the inner maximum is at nu = y - W z.
-2. Exchange the two (the problem is convex): min over z is 0 if |2 W^T nu|_i <= lam for all i, else -infinity. So
-   D(nu) = 2 <nu, y> - ||nu||^2 <= F(y) for every such nu: a lower bound that needs no minimiser.
-3. r is the best nu there is, but not allowed; scaled by s it is. At the minimiser s = 1 and the gap (3) is zero.
-4. In Gram form <r, y> = ||y||^2 - <z, b> and ||r||^2 = ||y||^2 - <z, b> - <z, c>.
+(3) is the duality gap of `sparse_coding`. With y = r + W z, <r, y> = ||y||^2 - <z, b> and ||r||^2 = ||y||^2 - <z, b> -
+<z, c>: it, too, needs G and b alone.
 
-Source: notes 08-2, "Sparse coding"; Kim et al. 2007 (the dual point); the Gram form is folklore (Efron et al. 2004).
+Source: notes 08-2, "Sparse coding"; the Gram form is folklore (Efron et al. 2004).
 """
 
 from collections.abc import Iterator
@@ -30,6 +27,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ebm_np.foundations.arrays import Array
+from ebm_np.sparse.operator_fista import duality_gap
+
+CACHE = 640_000
+"""Numbers that a processor's cache holds: 5 MB."""
 
 
 class Problem(NamedTuple):
@@ -39,7 +40,7 @@ class Problem(NamedTuple):
     b: Array  # (k, N)
     energy_at_zero: Array  # (N,): ||y||^2
     t: Array  # (N,): lam / 2, for each sample because `active_set` follows the path of minimisers in lam
-    rank: int  # min(d, k): no solution needs more atoms
+    most_atoms: int  # min(d, k): no solution needs more
 
     def take(self, which: Array | slice) -> "Problem":
         """Return the problems of these samples: a mask or a slice."""
@@ -51,7 +52,7 @@ class Problem(NamedTuple):
     def astype(self, dtype: DTypeLike) -> "Problem":
         """Return it in single or double precision."""
         gram, b, energy_at_zero, t = (a.astype(dtype, copy=False) for a in self[:4])
-        return Problem(gram, b, energy_at_zero, t, self.rank)
+        return Problem(gram, b, energy_at_zero, t, self.most_atoms)
 
 
 def pose(W: Array, y: Array, lam: float) -> Problem:
@@ -59,9 +60,9 @@ def pose(W: Array, y: Array, lam: float) -> Problem:
     return Problem(W.T @ W, W.T @ y.T, np.einsum("nd,nd->n", y, y), np.full(len(y), lam / 2, y.dtype), min(W.shape))
 
 
-def blocks(n: int, k: int) -> Iterator[slice]:
-    """Yield slices of so many samples that the work arrays (k, block) of a method stay in a processor's cache."""
-    size = max(256, 640_000 // k)
+def blocks(n: int, numbers: int) -> Iterator[slice]:
+    """Yield slices of the n samples, for each of which a method works on so many numbers, that fit into the cache."""
+    size = max(256, CACHE // numbers)
     for start in range(0, n, size):
         yield slice(start, start + size)
 
@@ -86,9 +87,8 @@ def certify(problem: Problem, z: Array, c: Array) -> tuple[Array, Array]:
     zb, zc = np.einsum("kn,kn->n", z, problem.b), np.einsum("kn,kn->n", z, c)
     ry = problem.energy_at_zero - zb
     rr = np.maximum(ry - zc, 0)
-    s = problem.t / np.maximum(largest(c), problem.t)
-    energy = rr + 2 * problem.t * np.abs(z).sum(axis=0)
-    return energy, energy - s * (2 * ry - s * rr)
+    l1, lam = np.abs(z).sum(axis=0), 2 * problem.t
+    return rr + lam * l1, duality_gap(rr, ry, 2 * largest(c), l1, lam)
 
 
 def certified(problem: Problem, z: Array, tol: float) -> Array:

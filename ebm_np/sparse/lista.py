@@ -45,7 +45,7 @@ import numpy as np
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.optimizers import adam, projected
-from ebm_np.foundations.parameters import tree_map
+from ebm_np.foundations.parameters import in_one_precision, tree_map
 from ebm_np.foundations.proximal import shrink
 from ebm_np.foundations.results import Fit
 from ebm_np.foundations.training import Callback, minimize
@@ -76,13 +76,25 @@ Goal = Array | Energy
 
 
 def from_dictionary(W: Array, lam: float) -> Params:
-    """Return the analytic weights (2) of a dictionary (d, k): ISTA, waiting to be improved."""
+    """Return the analytic weights (2) of a dictionary (d, k): ISTA, waiting to be improved; see `ista_step`."""
+    W = validation.squarable("W", W, ("d", "k"))
+    step, theta = ista_step(W, lam)
+    return Params(step * W, np.eye(W.shape[1], dtype=W.dtype) - step * (W.T @ W), np.full(W.shape[1], theta))
+
+
+def ista_step(W: Array, lam: float) -> tuple[np.floating[Any], np.floating[Any]]:
+    """Return 2 / L and lam / L, equation (2), in the precision of W (d, k).
+
+    Raises
+    ------
+    TypeError, ValueError
+        for a wrong argument; atoms so small, or a lam so large, that one of the two would overflow.
+    """
     W, lam = validation.squarable("W", W, ("d", "k")), validation.positive("lam", lam)
-    L = lipschitz(W)
-    if 1e3 * max(1.0, lam) / float(np.finfo(W.dtype).max) > L:
-        raise ValueError(f"W: expected atoms whose squares are not zero, got numbers up to {np.abs(W).max():.3g}")
-    step = W.dtype.type(2 / L)
-    return Params(step * W, np.eye(W.shape[1], dtype=W.dtype) - step * (W.T @ W), np.full(W.shape[1], lam / L, W.dtype))
+    L, largest = lipschitz(W), 1e-3 * float(np.finfo(W.dtype).max)
+    if max(2.0, lam) > L * largest:
+        raise ValueError(f"W: expected atoms for which 2 / L and lam / L are finite, got L = {L:.3g}, lam = {lam:.3g}")
+    return W.dtype.type(2 / L), W.dtype.type(lam / L)
 
 
 def untie(params: Params, n_steps: int) -> Params:
@@ -96,14 +108,14 @@ def untie(params: Params, n_steps: int) -> Params:
 def forward(params: Params, y: Array, n_steps: int) -> Array:
     """Return z(K), equation (1), for K = n_steps: (N, d) -> (N, k); raises an error that names a wrong argument."""
     params, y, n_steps = _door(params, y, n_steps)
-    return np.concatenate([iterates(params, y[rows], n_steps)[-1].copy() for rows in _slices(len(y))])
+    return np.concatenate([unroll(params, y[rows], n_steps)[-1].copy() for rows in _slices(len(y))])
 
 
 def loss(params: Params, y: Array, z_target: Goal, n_steps: int) -> float:
     """Return the mean squared code error (3) for targets (N, k), or the mean energy (4) if z_target is an `Energy`."""
     params, y, n_steps = _door(params, y, n_steps)
     blocks = _blocks(y, _goal(z_target, params, y))
-    return np.concatenate([_cost(iterates(params, y, n_steps)[-1], y, goal)[0] for y, goal in blocks]).mean()
+    return np.concatenate([_cost(unroll(params, y, n_steps)[-1], y, goal)[0] for y, goal in blocks]).mean()
 
 
 def loss_grad_params(params: Params, y: Array, z_target: Goal, n_steps: int) -> Params:
@@ -138,10 +150,16 @@ def fit(
     Parameters
     ----------
     params : where to start, with shared or untied weights; never written to
-    y, z_target : data (N, d) and their codes (N, k), say of `sparse_coding.infer`; or instead of codes an `Energy`
-    rng, rate : shuffles the samples; of Adam: when it brings nothing more, go on from the result with a smaller one
+    y : data (N, d)
+    z_target : their codes (N, k), say of `sparse_coding.infer`; or instead of codes an `Energy`
+    rng : shuffles the samples
+    n_steps : K
+    rate : of Adam; when training brings nothing more, go on from the result with a smaller one
+    n_epochs : passes over the samples, at most
+    batch_size : None means all samples at once
     held_out : share of the samples, the last of the list, that is kept for judging; at least one is
     patience : stop after so many epochs in a row without a lower loss of the samples held out
+    callback : called after each epoch with its number and its mean loss
 
     The parameters returned are the best, by the samples held out, of the start and all epochs. `history` has the mean
     loss of each epoch, `held_out` that of the samples held out, at the start and after each epoch. float32 if all is.
@@ -155,8 +173,7 @@ def fit(
     n = len(y) - max(1, round(held_out * len(y)))
     if n < 1:
         raise ValueError(f"y: expected samples to train with and samples to hold out, got {len(y)} in all")
-    dtype = np.result_type(y, *params)
-    params = tree_map(lambda p: p.astype(dtype, copy=False), params)
+    params, y = in_one_precision(params, y)
 
     def loss_and_grad(params: Params, batch: Array) -> tuple[float, Params]:
         return _loss_and_grad(params, y[batch], _rows(z_target, batch), n_steps)
@@ -169,7 +186,7 @@ def fit(
     )  # fmt: skip
 
 
-def iterates(params: Params, y: Array, n_steps: int) -> Array:
+def unroll(params: Params, y: Array, n_steps: int) -> Array:
     """Return z(1), ..., z(K), equation (1): (K, N, k)."""
     untied, at = _weights(params)
     z = np.empty((n_steps, len(y), params.S.shape[-1]), np.result_type(y, *params))
@@ -185,7 +202,10 @@ def iterates(params: Params, y: Array, n_steps: int) -> Array:
 
 
 def vjp_params(params: Params, y: Array, z: Array, grad: Array, grads: Params | None = None) -> Params:
-    """Return dl/dparams from z(1), ..., z(K) and grad = dl/dz(K), derivation 2 and 3; added to `grads`, if given."""
+    """Return dl/dparams from z(1), ..., z(K) and grad = dl/dz(K), derivation 2 and 3.
+
+    `grads`, if given, is written to: it is returned with dl/dparams added.
+    """
     untied, at = _weights(params)
     grads, total = grads or tree_map(np.zeros_like, params), np.zeros_like(z[0])
     ones = np.ones(len(y), z.dtype)
@@ -251,7 +271,7 @@ def _loss_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tu
 
 def _add_grad(grads: Params, params: Params, y: Array, z_target: Goal, n_steps: int, n: int) -> float:
     """Return the costs of z(K), of a block of the n samples, over n, and add the gradient to `grads`."""
-    z = iterates(params, y, n_steps)
+    z = unroll(params, y, n_steps)
     costs, grad = _cost(z[-1], y, z_target)
     vjp_params(params, y, z, grad / n, grads)
     return float(costs.sum()) / n
@@ -259,7 +279,7 @@ def _add_grad(grads: Params, params: Params, y: Array, z_target: Goal, n_steps: 
 
 def _sum_grad_y(params: Params, y: Array, z_target: Goal, n_steps: int) -> Array:
     """Return the gradient of the costs, summed over a block, with respect to y."""
-    z = iterates(params, y, n_steps)
+    z = unroll(params, y, n_steps)
     grad = vjp_y(params, z, _cost(z[-1], y, z_target)[1])
     if isinstance(z_target, Energy):
         grad += sparse_coding.energy_grad_y(sparse_coding.Params(z_target.W), y, z[-1])

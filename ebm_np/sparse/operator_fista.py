@@ -4,19 +4,21 @@ r"""FISTA for a dictionary that is an operator: a convolution, or the sparse col
     a(z) = z + c(z) / L                                 where gradient descent on ||y - A z||^2 goes from z        (2)
     z(t+1) = sh_{lam/L}[ a(t) + m(t) (a(t) - a(t-1)) ],   a(t) = a(z(t))                                           (3)
     m(t) = (s(t) - 1) / s(t+1),   s(t+1) = (1 + sqrt(1 + 4 s(t)^2)) / 2,   s(0) = 0                               (4)
-    s(t+1) = 1 if m(t) <d(t), d(t+1)> > ||d(t+1)||^2,   d(t) = z(t) - z(t-1)                              restart
-    gap(z) = E(z) - [2 s <r, y> - s^2 ||r||^2],   r = y - A z,   s = min(1, lam / max|c|)                          (5)
+    s(t+1) = 1 if m(t) <d(t), d(t+1)> > ||d(t+1)||^2,   d(t) = z(t) - z(t-1)              restart                  (5)
+    gap(z) = E(z) - [2 s <r, y> - s^2 ||r||^2],   r = y - A z,   s = min(1, lam / max|c|)                          (6)
 
-z and c have the shape of the codes, samples first. Whoever calls hands in `look`, which says a(z), E(z) and gap(z).
+with a(-1) = a(0) and z(-1) = z(0) before the start. z and c have the shape of the codes, samples first. Whoever calls
+hands in `look`, which says a(z), E(z) and gap(z).
 
 Derivation
 ----------
 1. FISTA steps from x = z(t) + m (z(t) - z(t-1)) to sh_{lam/L}[a(x)] (`textbook`). a is affine and the weights 1 + m, -m
    sum to 1, so a(x) = a(t) + m (a(t) - a(t-1)): (3). So A and A^T are applied at the iterates only, once each, and E
    and the gap, which need the same two products, come for nothing.
-2. x - z(t+1) = m d(t) - d(t+1). So `textbook`'s restart, where <x - z(t+1), d(t+1)> > 0, needs only the steps: (4). To
-   ask whether E has risen would be simpler, but near the end E no longer changes in its last digit, while c does.
-3. (5) is the duality gap of `sparse_coding` with A in the place of W: E(z) - min E is at most that.
+2. x - z(t+1) = m d(t) - d(t+1). So `textbook`'s restart, where <x - z(t+1), d(t+1)> > 0, needs only the steps: (5). To
+   ask whether E has risen would be simpler, but near the end E no longer changes even in its last digit, while the
+   steps d still do.
+3. (6) is the duality gap of `sparse_coding` with A in the place of W: E(z) - min E is at most that.
 
 Source: Beck & Teboulle 2009; O'Donoghue & Candes 2015.
 """
@@ -40,7 +42,7 @@ class Look(NamedTuple):
 
 
 def fista(look: Callable[[Array], Look], z: Array, threshold: float) -> Iterator[tuple[Array, Look]]:
-    """Yield z(0), z(1), ... with the look at each, for ever: equations (3) and (4); threshold is lam / L."""
+    """Yield z(0), z(1), ... with the look at each, for ever: equations (3) to (5); threshold is lam / L."""
     now = look(z)
     before, d, s = now, np.zeros_like(z), np.zeros(len(z))
     while True:
@@ -69,8 +71,8 @@ def settle(path: Iterator[tuple[Array, Look]], tol: float, max_iter: int, trace:
     return Inference(z, at.energy, n_iter, converged, np.array(kept, z.dtype).reshape(-1, *z.shape))
 
 
-def gap(square: Array, inner: Array, most: Array, l1: Array, lam: float) -> Array:
-    """Return the duality gap, equation (5), from ||r||^2, <r, y>, max|c| and ||z||_1 of each sample: (N,)."""
+def duality_gap(square: Array, inner: Array, most: Array, l1: Array, lam: float | Array) -> Array:
+    """Return the duality gap, equation (6), from ||r||^2, <r, y>, max|c| and ||z||_1 of each sample: (N,)."""
     s = lam / np.maximum(most, lam)
     return square + lam * l1 - s * (2 * inner - s * square)
 

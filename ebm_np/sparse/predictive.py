@@ -5,7 +5,8 @@ r"""Predictive sparse decomposition: an encoder that guesses the code, and an en
     F(y) = min_z E(y, z)                                                                                           (3)
     Enc(y) = sh_theta(A y + b)                                                        AffineShrink                 (4)
     Enc(y) = g * tanh(A y + b)                                                        AffineTanh, the paper's      (5)
-    Enc(y) = z(K),   z(t+1) = sh_theta(t)[W_e(t)^T y + S(t) z(t)]                     `lista.Params`, untied       (6)
+    Enc(y) = z(K),   z(1) = sh_theta(1)[W_e(1)^T y],                                  `lista.Params`, untied       (6)
+             z(t+1) = sh_theta(t+1)[W_e(t+1)^T y + S(t) z(t)]
 
     symbol    name             shape             meaning
     y         y                (N, d)            observations, rows are samples
@@ -24,7 +25,7 @@ Derivation
 ----------
 1. C + alpha D = ||y' - W' z||^2 with W' = [W; sqrt(alpha) I], y' = [y; sqrt(alpha) z~], blocks one below the other: (1)
    is sparse coding's energy, of W' and y'. So (2) is convex, and its solvers and certificates serve; if alpha > 0, W'
-   has rank k and z-check is unique. W^T W = I: z-check = sh_{lam / 2(1 + alpha)}[(W^T y + alpha z~) / (1 + alpha)].
+   has rank k and z-check is unique. W^T W = I: z-check = sh_{lam / (2 (1 + alpha))}[(W^T y + alpha z~) / (1 + alpha)].
 2. Let alpha < alpha' have codes z and z'. E_alpha(z) <= E_alpha(z') and E_alpha'(z') <= E_alpha'(z); their sum is
    (alpha' - alpha) (D' - D) <= 0: more pull never makes D larger. And alpha D <= F <= E(y, z~) = C + lam R, the same
    for all alpha: D -> 0. So z-check goes from sparse coding's (alpha = 0) to Enc(y) (alpha -> infinity).
@@ -45,6 +46,7 @@ Source: notes 08-2, "LISTA", figure 3 (without x); Kavukcuoglu, Ranzato & LeCun 
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,8 +79,13 @@ class AffineTanh(NamedTuple):
 
 
 Encoder = AffineShrink | AffineTanh | lista.Params
-Vjp = Callable[[Array], tuple[Encoder, Array]]
-"""q = dl/dEnc(y), (N, k) -> dl/d(encoder), summed over samples, and dl/dy, (N, d)."""
+
+
+class Vjp(NamedTuple):
+    """q = dl/dEnc(y), (N, k) -> dl/d(encoder), summed over samples, and -> dl/dy, (N, d)."""
+
+    encoder: Callable[[Array], Encoder]
+    y: Callable[[Array], Array]
 
 
 class Params(NamedTuple):
@@ -98,7 +105,8 @@ def init(
 def from_dictionary(W: Array, encoder: str, lam: float, n_steps: int = 3) -> Params:
     """Return a dictionary (d, k) with an encoder to be trained: "shrink", "tanh" or "lista".
 
-    "shrink" is one step of ISTA, "lista" n_steps of them; "tanh" follows its gradient, and saturates at lam.
+    "shrink" is one step of ISTA, "lista" n_steps of them; "tanh" has at 0 the slope of ISTA's gradient step, and
+    saturates at lam.
     """
     validation.choice("encoder", encoder, ("shrink", "tanh", "lista"))
     validation.count("n_steps", n_steps)
@@ -110,7 +118,7 @@ def from_dictionary(W: Array, encoder: str, lam: float, n_steps: int = 3) -> Par
 
 
 def run(encoder: Encoder, y: Array) -> tuple[Array, Vjp]:
-    """Return Enc(y), equations (4) to (6), and its vector-Jacobian product, derivation 4."""
+    """Return Enc(y), equations (4) to (6), and its vector-Jacobian products, derivation 4."""
     match encoder:
         case AffineShrink(A, b, theta):
             z_tilde = shrink(y @ A.T + b, theta)
@@ -120,8 +128,8 @@ def run(encoder: Encoder, y: Array) -> tuple[Array, Vjp]:
             h = np.tanh(y @ A.T + b)
             return g * h, _vjp(encoder, y, g * (1 - h**2), h)
         case lista.Params():
-            z = lista.iterates(encoder, y, len(encoder.theta))
-            return z[-1], lambda q: (lista.vjp_params(encoder, y, z, q), lista.vjp_y(encoder, z, q))
+            z = lista.unroll(encoder, y, len(encoder.theta))
+            return z[-1], Vjp(partial(lista.vjp_params, encoder, y, z), partial(lista.vjp_y, encoder, z))
 
 
 def encode(params: Params, y: Array) -> Array:
@@ -144,7 +152,7 @@ def energy(params: Params, y: Array, z: Array, alpha: float, lam: float) -> Arra
     return sparse_coding.energy(_dictionary(params), y, z, lam) + alpha * distance(params, y, z)
 
 
-def energy_grad_z(params: Params, y: Array, z: Array, alpha: float) -> Array:
+def smooth_grad_z(params: Params, y: Array, z: Array, alpha: float) -> Array:
     """Return the gradient of the smooth part, d(C + alpha D)/dz, derivation 3: (N, k)."""
     return sparse_coding.cost_grad_z(_dictionary(params), y, z) + alpha * squared_error_grad(encode(params, y), z)
 
@@ -152,14 +160,14 @@ def energy_grad_z(params: Params, y: Array, z: Array, alpha: float) -> Array:
 def energy_grad_y(params: Params, y: Array, z: Array, alpha: float) -> Array:
     """Return dE/dy, on which the encoder's guess depends too, derivation 3: (N, d)."""
     z_tilde, vjp = run(params.encoder, y)
-    return sparse_coding.energy_grad_y(_dictionary(params), y, z) + vjp(alpha * squared_error_grad(z, z_tilde))[1]
+    return sparse_coding.energy_grad_y(_dictionary(params), y, z) + vjp.y(alpha * squared_error_grad(z, z_tilde))
 
 
 def energy_grad_params(params: Params, y: Array, z: Array, alpha: float, weights: Array) -> Params:
     """Return d/dparams of sum_n weights_n E(y_n, z_n), derivation 3 and 4."""
     z_tilde, vjp = run(params.encoder, y)
     q = weights[:, None] * alpha * squared_error_grad(z, z_tilde)
-    return Params(sparse_coding.energy_grad_params(_dictionary(params), y, z, weights).W, vjp(q)[0])
+    return Params(sparse_coding.energy_grad_params(_dictionary(params), y, z, weights).W, vjp.encoder(q))
 
 
 def augmented(params: Params, y: Array, alpha: float) -> tuple[sparse_coding.Params, Array]:
@@ -226,14 +234,18 @@ def fit(
     """Return a decoder and an encoder that make F low on the data: derivation 6 by Adam.
 
     Atoms move along the unit sphere, thresholds stay at least 0. `history` has the mean F of each epoch. float32 stays
-    float32. Raises an error that names a wrong argument, and `FloatingPointError` if a parameter is no longer finite.
+    float32. Raises an error that names a wrong argument, and `FloatingPointError` if the loss or a parameter is no
+    longer finite.
 
     Parameters
     ----------
     params : where to start; never written to
-    y, rng : data (N, d); shuffles the samples
-    alpha, lam : >= 0 (with 0 nothing draws the encoder, and it stays as it is); > 0
-    rate, tol : of Adam (LISTA, whose steps multiply, bears some 3e-3 at most); of `infer`, for the codes of a batch
+    y : data (N, d)
+    rng : shuffles the samples
+    alpha : >= 0; with 0 nothing draws the encoder, and it stays as it is
+    lam : > 0
+    rate : of Adam; LISTA, whose steps multiply, bears some 3e-3 at most
+    tol : of `infer`, for the codes of a batch
     callback : called after each epoch with its number and its mean F
     """
     params, y, alpha = _checked(params, y, alpha)
@@ -255,13 +267,13 @@ def _dictionary(params: Params) -> sparse_coding.Params:
 
 
 def _vjp(encoder: AffineShrink | AffineTanh, y: Array, slope: Array, last: Array) -> Vjp:
-    """Return the VJP where Enc(y) has the derivatives `slope` in A y + b, and `last` in the encoder's last field."""
+    """Return the VJPs where Enc(y) has the derivatives `slope` in A y + b, and `last` in the encoder's last field."""
 
-    def vjp(q: Array) -> tuple[Encoder, Array]:
+    def in_encoder(q: Array) -> Encoder:
         p = q * slope
-        return type(encoder)(p.T @ y, p.sum(axis=0), (q * last).sum(axis=0)), p @ encoder.A
+        return type(encoder)(p.T @ y, p.sum(axis=0), (q * last).sum(axis=0))
 
-    return vjp
+    return Vjp(in_encoder, lambda q: (q * slope) @ encoder.A)
 
 
 def _held(params: Params) -> Params:

@@ -29,6 +29,8 @@ Derivation
 7. z + eps is a Gaussian channel of k numbers and power rho^2: it carries at most k/2 log2(1 + rho^2 / (k sigma^2)) bits
    on y. The variational auto-encoder limits its code so, with a price on ||z||^2 for the ball.
 
+There is no `fit`: how W is trained is the matter of the chapters to come, `dictionary` for L1, `variational` for noise.
+
 Source: notes 08-2, "Regularized latent variable EBMs"; Moré & Sorensen 1983 (ball); Shannon 1948 (channel).
 """
 
@@ -48,7 +50,7 @@ class L1(NamedTuple):
     """A weight on ||z||_1."""
 
     lam: float  # > 0
-    tol: float = 1e-6  # of `sparse_coding.infer`; the other two have closed forms
+    tol: float = 1e-6  # of `sparse_coding.infer`; L2 has a closed form, and Noise is solved to rounding
 
 
 class L2(NamedTuple):
@@ -108,7 +110,7 @@ def energy_grad_params(
     """Return d/dparams of sum_n weights_n E(x_n, y_n, z_n), derivation 5."""
     g = weights[:, None] * squared_error_grad(y, decode(params, x, z))
     floor = 2 * regularizer.sigma**2 * weights.sum() * params.W if isinstance(regularizer, Noise) else 0
-    return Params(layers.affine_vjp(params.predictor, x, g)[0], g.T @ z + floor)
+    return Params(layers.affine_grad(x, g), g.T @ z + floor)
 
 
 def infer(params: Params, x: Array, y: Array, regularizer: Regularizer) -> Inference:
@@ -146,7 +148,7 @@ def free_energy_grad_params(
 
 
 def low_energy_volume(params: Params, x: Array, y: Array, regularizer: Regularizer, level: float, box: float) -> float:
-    """Return the volume of { y : F(x, y) <= level } in a box of volume `box`, which points y (N, d) fill evenly."""
+    """Estimate the volume of { y : F(x, y) <= level } in a box of volume `box`, which points y (N, d) fill evenly."""
     level, box = validation.non_negative("level", level), validation.positive("box", box)
     return box * float(np.mean(free_energy(params, x, y, regularizer) <= level))
 

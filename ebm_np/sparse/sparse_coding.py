@@ -4,8 +4,8 @@ r"""Sparse coding: a latent-variable energy whose regulariser asks z to have few
     z-check = argmin_z E(y, z):   |c_i| <= lam where z_i = 0,   c_i = lam sign(z_i) elsewhere,
         c = 2 W^T (y - W z)                                                                                        (2)
     F_inf(y) = min_z E(y, z)                                                                                       (3)
-    D(nu) = 2 <nu, y> - ||nu||^2 <= F_inf(y) for every nu with max|2 W^T nu| <= lam                                (4)
-    gap(y, z) = E(y, z) - D(s r),   r = y - W z,   s = min(1, lam / max|c|)                                        (5)
+    D(nu) = 2 <nu, y> - ||nu||^2 <= F_inf(y) for every nu with max|2 W^T nu| <= lam                 the dual       (4)
+    gap(y, z) = E(y, z) - D(s r),   r = y - W z,   s = min(1, lam / max|c|)                  the duality gap       (5)
 
     symbol   name       shape     meaning
     y        y          (N, d)    observations, rows are samples
@@ -22,11 +22,12 @@ Derivation
    d||z||_1, where d|z_i| = {sign(z_i)}, or [-1, 1] at z_i = 0: (2).
 2. ||r||^2 = max_nu 2 <nu, r> - ||nu||^2, the maximum at nu = r. Put it into (1), exchange min_z and max_nu (E is
    convex): min_z -2 <W^T nu, z> + lam ||z||_1 is 0 if |2 W^T nu|_i <= lam, else -infinity. What remains is (4).
-3. r is the best nu of all but not allowed before the end; s r is. (5) says at any z how far E can be above F at most,
-   so "converged" means gap <= tol E: the energy found is right to a fraction tol, whatever the method was.
+3. r is the best nu of all, but before the end not feasible, max|2 W^T r| > lam; s r is feasible. (5) says at any z how
+   far E can be above F at most, so "converged" means gap <= tol E: the energy found is right to a fraction tol,
+   whatever the method was.
 4. Envelope theorem: z-check moves with y and W but dE/dz = 0 there, so dF/dy = 2 (y - W z-check), and dF/dW = dE/dW
-   = -2 (y - W z-check) z-check^T, summed over samples. F is once differentiable: y - W z-check is unique even where
-   z-check is not (a projection of y on a convex set), dF/dW only where z-check is.
+   = -2 (y - W z-check) z-check^T, summed over samples. F has a gradient in y everywhere, as y - W z-check is unique
+   even where z-check is not (it is the projection of y on a convex set); in W only where z-check is unique.
 
 Two slips of the note. Its step W^T (W z - y) / L with threshold lam / L minimises (1/2) ||y - W z||^2 + lam ||z||_1,
 another energy than (1), whose gradient has the factor 2 of derivation 1 (at orthonormal W the right threshold is lam /
@@ -49,6 +50,7 @@ from ebm_np.foundations.costs import squared_error, squared_error_grad
 from ebm_np.foundations.results import ConvergenceWarning, Inference
 from ebm_np.sparse import active_set, fast_fista, textbook
 from ebm_np.sparse.gram_form import pose
+from ebm_np.sparse.operator_fista import duality_gap
 
 ITERATES: dict[str, Callable[..., Iterator[Array]]] = {
     "ista": textbook.ista,
@@ -124,15 +126,14 @@ def energy_grad_params(params: Params, y: Array, z: Array, weights: Array) -> Pa
 
 
 def gap(params: Params, y: Array, z: Array, lam: float) -> Array:
-    """Return how far E(y_n, z_n) can be above F_inf(y_n) at most, equation (5): (N,); a path of z gives (T, N).
+    """Return the duality gap, how far E(y_n, z_n) can be above F_inf(y_n) at most: (5), (N,); a path of z gives (T, N).
 
     >>> gap(Params(np.eye(2)), np.array([[3.0, 0.5]]), np.array([[2.0, 0.0]]), lam=2.0).tolist()  # it is the minimiser
     [0.0]
     """
     residual = y - decode(params, z)
-    s = lam / np.maximum(2 * np.abs(residual @ params.W).max(axis=-1), lam)
-    bound = s * (2 * (residual * y).sum(axis=-1) - s * (residual**2).sum(axis=-1))
-    return energy(params, y, z, lam) - bound
+    most, l1 = 2 * np.abs(residual @ params.W).max(axis=-1), np.abs(z).sum(axis=-1)
+    return duality_gap((residual**2).sum(axis=-1), (residual * y).sum(axis=-1), most, l1, lam)
 
 
 def kkt_residual(params: Params, y: Array, z: Array, lam: float) -> Array:
@@ -190,10 +191,10 @@ def infer(
     W = validation.squarable("params.W", validation.instance("params", params, Params).W, ("d", "k"))
     y = validation.squarable("y", y, ("N", W.shape[0]))
     lam, tol = validation.positive("lam", lam), validation.positive("tol", tol)
-    validation.squarable("tol", tol, ())
+    validation.squarable("tol", tol, ())  # tol times an energy has to be finite
     max_iter = validation.count("max_iter", max_iter)
     validation.choice("method", method, METHODS)
-    if trace and method not in ITERATES:
+    if validation.flag("trace", trace) and method not in ITERATES:
         raise ValueError(f"trace: expected False for the method {method!r}, which has no path to keep")
     shape, dtype = (len(y), W.shape[1]), np.result_type(W, y)
     precision = dtype if tol >= SINGLE else np.dtype(np.float64)

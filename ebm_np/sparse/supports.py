@@ -1,9 +1,10 @@
 r"""Linear equations on supports, a whole batch at once:  G_SS z_S = b_S - t sigma,  z = 0 off S.
 
-    symbol   name      shape       meaning
-    sigma    signs     (k, N)      -1, 0 or 1: the signs of the codes, 0 off the support S; a sample is a column
-    p        width                 size of a support
-    A        matrices  (p, p, B)   lower triangles of the G_SS of B samples with supports of like size
+    symbol   name      shape           meaning
+    sigma    signs     (k, N)          -1, 0 or 1: the signs of the codes, 0 off the support S; a sample is a column
+    p        width                     size of a support
+    A        matrices  (p + 1, p, B)   lower triangles of the G_SS of B samples with supports of like size; the right
+                                       side is the last row
 
 Batched LAPACK works on one small matrix after the other. Here the batch is the innermost axis instead, so that every
 operation of the textbook's factorisation G_SS = L D L^T is one vector operation over B samples.
@@ -51,7 +52,11 @@ def solve_signs(problem: Problem, signs: Array) -> Array:
 
 
 def _of_like_size(size: Array) -> Iterator[slice]:
-    """Yield slices of ascending sizes, without 0: alike but for 1 or few samples, their matrices fit for a cache."""
+    """Yield slices of ascending sizes, those of size 0 left out.
+
+    Sizes in a slice differ by at most 1, or by more if there would be fewer than FEW samples; and its matrices fit into
+    a cache, unless it has only FEW.
+    """
     start = int(np.searchsorted(size, 0, side="right"))
     while start < len(size):
         alike = int(np.searchsorted(size, size[start] + 1, side="right"))
@@ -76,8 +81,8 @@ def _gather(gram: Array, atoms: Array, right: Array) -> Array:
 def _solve_ldl(A: Array) -> Array:
     """Return x (p, B) with G x = right side, one system a column, for what `_gather` returns, which is used up.
 
-    G = L D L^T: column j of L D is g_j - sum_{i<j} l_i d_i l_ji, and D's reciprocals replace it where they are not
-    zero. The same step makes of the last row D^-1 L^-1 times the right side. What remains is L^T.
+    G = L D L^T: column j of L D is g_j - sum_{i<j} l_i d_i l_ji; times 1 / d_j (times 0 where the pivot vanishes) it is
+    column j of L. The same steps make of the last row D^-1 L^-1 times the right side. It remains to solve with L^T.
     """
     p = A.shape[1]
     x = A[p]

@@ -1,24 +1,25 @@
 r"""Three points of view on argmin_z E(y, z) = ||y - W z||^2 + lam ||z||_1, each as short as its equation.
 
     z <- sh_{lam/L} [ z - (2/L) W^T (W z - y) ],   L = 2 sigma_max(W)^2                           ISTA              (1)
-    z(t+1) = (1) applied to x(t);   x(t+1) = z(t+1) + (s(t) - 1)/s(t+1) (z(t+1) - z(t)),
+    z(t) = (1) applied to x(t);   x(t+1) = z(t) + (s(t) - 1)/s(t+1) (z(t) - z(t-1)),
         s(t+1) = (1 + sqrt(1 + 4 s(t)^2)) / 2,   s(1) = 1,  x(1) = z(0)                           FISTA             (2)
     z_j <- sh_{lam / 2||w_j||^2} [ z_j + w_j^T (y - W z) / ||w_j||^2 ],   j = 1, ..., k           coordinates       (3)
 
 Each is a generator: it yields z(1), z(2), ... of shape (N, k) for ever, and whoever calls it decides when to stop.
 
-The note's own version, under the name of FISTA, is (1) without the factor 2, so without momentum and for another energy
-(`sparse_coding` has the derivation), and it is said to "alternately optimise the two terms"; (1) is one step on their
-sum: gradient of the smooth term, then the prox of the other. FISTA proper is (2): the step is taken from x, a point
-beyond z(t) in the direction in which z has just moved.
+The note's own version, under the name of FISTA, is (1) without the factor 2: it has no momentum, and it minimises
+another energy (`sparse_coding` has the derivation). It is said to "alternately optimise the two terms"; (1) is one step
+on their sum: gradient of the smooth term, then the prox of the other. FISTA proper is (2): the step is taken from x, a
+point beyond z in the direction in which z has just moved.
 
 Derivation
 ----------
 1. (1): Below the parabola C(x) + <grad C(x), z - x> + (L/2) ||z - x||^2 lies C; minimising that parabola plus lam
-   ||z||_1 is shrinkage. So E(z(t)) never rises, and E(z(t)) - F <= L ||z(0) - z*||^2 / (2t).
-2. (2): s(t) grows like t/2, so the momentum tends to 1; E may rise for a while, but Beck & Teboulle's theorem 4.4 gives
+   ||z||_1 is shrinkage. So E(z(t)) never rises; and E(z(t)) - F <= L ||z(0) - z*||^2 / (2t) by Beck & Teboulle's
+   theorem 3.1.
+2. (2): s(t) grows like t/2, so the momentum tends to 1; E may rise for a while, but their theorem 4.4 gives
    E(z(t)) - F <= 2 L ||z(0) - z*||^2 / (t + 1)^2: the gap of 1,000 steps in some 60.
-3. Restart: where <x(t) - z(t+1), z(t+1) - z(t)> > 0 the momentum points uphill, and the sample's s is set back to 1
+3. Restart: where <x(t) - z(t), z(t) - z(t-1)> > 0 the momentum points uphill, and the sample's s is set back to 1
    (O'Donoghue & Candes 2015). Near the minimiser, where E is strongly convex on the support, that makes FISTA's
    convergence linear, which neither (1)'s nor (2)'s bound would let one hope for.
 4. (3): with all other codes fixed, E is a parabola in z_j plus lam |z_j|: its minimiser is (3), one j after the other.

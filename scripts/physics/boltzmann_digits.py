@@ -23,7 +23,7 @@ from scripts import digit_machines, make_figures, style
 ORDER = 420
 NOTE = "004, Restricted Boltzmann Machine (RBM): filters, samples from long chains, half a digit completed"
 EQUATION = "p(h_j = 1 | v) = sigmoid(c_j + (v W)_j), p(v_i = 1 | h) = sigmoid(b_i + (W h)_i)"
-FUNCTION = "ebm_np.physics.boltzmann.gibbs"
+FUNCTION = "ebm_np.physics.boltzmann.block_gibbs"
 TEST = "tests/physics/test_boltzmann.py::test_clamped_units_stay_and_the_others_become_draws_given_them"
 TOLERANCE = 0.1
 CHANCE = ("filters", "chains", "halves")
@@ -56,7 +56,7 @@ def _chains(params: Params, mean: Array, rng: np.random.Generator, times: Array)
     v = boltzmann.sample(np.tile(mean, (CHAINS, 1)), rng)
     shown = [v]
     for steps in np.diff(times):
-        v = boltzmann.gibbs(params, v, rng, int(max(steps, 1)))
+        v = boltzmann.block_gibbs(params, v, rng, int(max(steps, 1)))
         shown.append(_mean(params, v, rng))
     return np.stack(shown, axis=1)
 
@@ -66,7 +66,7 @@ def _completed(params: Params, v: Array, rng: np.random.Generator, n_steps: int)
     known = np.arange(v.shape[1]) < v.shape[1] // 2
     rows = [v, np.where(known, v, 0.35)]
     for _ in range(DRAWS):
-        drawn = boltzmann.gibbs(params, np.where(known, v, v.mean(axis=0)), rng, n_steps, known)
+        drawn = boltzmann.block_gibbs(params, np.where(known, v, v.mean(axis=0)), rng, n_steps, known)
         rows.append(np.where(known, v, _mean(params, drawn, rng)))
     return np.stack(rows)
 
@@ -80,7 +80,7 @@ def _bracket(params: Params, v: Array, test: Array, rng: np.random.Generator, qu
     n_runs, n_steps = (20, 200) if quick else (100, 5_000)
     mean = v.mean(axis=0)
     there = partition.anneal(params, rng, mean, n_runs=n_runs, n_steps=n_steps)
-    draws = boltzmann.gibbs(params, v[:n_runs], rng, n_steps)
+    draws = boltzmann.block_gibbs(params, v[:n_runs], rng, n_steps)
     back = partition.anneal_back(params, draws, rng, mean, n_steps=n_steps)
     test_value = -boltzmann.free_energy(params, test).mean(dtype=np.float64)
     return {"log_z": np.array([there, back]), "test": float(test_value)}

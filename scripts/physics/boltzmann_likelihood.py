@@ -88,7 +88,7 @@ def _look(params: Params, test: Array, mean: Array, rng: np.random.Generator) ->
 
 def _bracket(params: Params, mean: Array, rng: np.random.Generator, steps: Array) -> Array:
     """Return log Z and its error by annealing there and back, for each number of steps: (2, steps, 2)."""
-    draws = partition.exact_samples(params, 100, rng)
+    draws = partition.exact_samples(params, rng, 100)
     there = [partition.anneal(params, rng, mean, n_steps=int(n)) for n in steps]
     return np.array([there, [partition.anneal_back(params, draws, rng, mean, n_steps=int(n)) for n in steps]])
 

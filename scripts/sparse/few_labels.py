@@ -125,7 +125,7 @@ def _learn(y: Array, rng: np.random.Generator, M: int) -> convolutional_autoenco
     start = convolutional_dictionary.init_from_images(rng, y, M, P, P)
     found = convolutional_dictionary.fit(start, y, rng, lam=LAM, batch_size=20, n_steps=20)
     untrained = convolutional_autoencoder.from_kernels(found.params.K, "shrink", LAM)
-    return convolutional_autoencoder.fit(untrained, y, rng, lam=LAM, n_epochs=3, batch_size=20, n_iter=5).params
+    return convolutional_autoencoder.fit(untrained, y, rng, lam=LAM, n_epochs=3, batch_size=20, n_steps=5).params
 
 
 def _reader(params: convolutional_autoencoder.Params, unit: float) -> Features:

@@ -16,7 +16,7 @@ from scripts import make_figures, materials, style
 
 ORDER = 204
 NOTE = "08-2, Sparse coding"
-EQUATION = "W -> W / s, z -> s z leaves W z and divides lam ||z||_1"
+EQUATION = "W -> W / s, z -> s z leaves W z and multiplies lam ||z||_1 by s"
 FUNCTION = "ebm_np.sparse.dictionary.fit"
 TEST = "tests/sparse/test_dictionary.py::test_held_in_common_atoms_drift_apart_and_explain_new_data_worse"
 TOLERANCE = 0.02

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import generators
 
-from ebm_np.autoencoders.network import Params, Tied, checked, checked_log, gathered, init, untied
+from ebm_np.autoencoders.network import Params, Tied, checked, gathered, init, untied
 from ebm_np.foundations.gradient_check import gradient_check
 from ebm_np.foundations.layers import ACTIVATIONS, Affine, affine, mlp, mlp_forward, mlp_vjp
 from ebm_np.foundations.parameters import flatten, inner, leaves, tree_map
@@ -305,22 +305,3 @@ def test_the_refusal_says_what_was_expected_and_what_came(network, error):
 
 def test_unless_it_is_asked_for_a_network_is_not_tied(rng):
     assert type(init(rng, (3, 2))) is Params
-
-
-@given(generators(), st.floats(-300, 300))
-def test_the_log_of_a_variance_passes_where_the_variance_and_its_inverse_can_be_squared(rng, size):
-    value = np.append(rng.uniform(-1, 1, 4), size)
-    assert checked_log("log_v", value, (5,)) is value
-
-
-@pytest.mark.parametrize(
-    ("size", "name"), [(360.0, r"exp\(log_v\)"), (1e6, r"exp\(log_v\)"), (-360.0, r"exp\(-log_v\)")]
-)
-def test_where_one_of_them_cannot_it_is_the_one_that_is_named(size, name):
-    with pytest.raises(ValueError, match=rf"^{name}: expected "):
-        checked_log("log_v", np.array([0.0, size]), (2,))
-
-
-def test_the_log_of_a_variance_has_the_shape_and_the_name_that_were_asked_for():
-    with pytest.raises(ValueError, match=r"^log_v: expected shape \(3,\), got shape \(2,\)$"):
-        checked_log("log_v", np.zeros(2), (3,))

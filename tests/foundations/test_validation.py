@@ -7,6 +7,7 @@ from guards import peak
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from strategies import generators
 
 from ebm_np.foundations.validation import (
     array,
@@ -14,6 +15,7 @@ from ebm_np.foundations.validation import (
     count,
     floating,
     generator,
+    log_variance,
     non_negative,
     positive,
     sample_weights,
@@ -375,3 +377,22 @@ def test_a_single_number_that_is_no_sign_is_refused_and_shown(wrong):
 def test_what_is_no_array_of_signs_of_that_shape_is_refused_by_name(value, error):
     with pytest.raises(error, match=r"^s: expected"):
         signs("s", value, ("B", 4))
+
+
+@given(generators(), st.floats(-300, 300))
+def test_the_log_of_a_variance_passes_where_the_variance_and_its_inverse_can_be_squared(rng, size):
+    value = np.append(rng.uniform(-1, 1, 4), size)
+    assert log_variance("log_v", value, (5,)) is value
+
+
+@pytest.mark.parametrize(
+    ("size", "name"), [(360.0, r"exp\(log_v\)"), (1e6, r"exp\(log_v\)"), (-360.0, r"exp\(-log_v\)")]
+)
+def test_where_one_of_them_cannot_it_is_the_one_that_is_named(size, name):
+    with pytest.raises(ValueError, match=rf"^{name}: expected "):
+        log_variance("log_v", np.array([0.0, size]), (2,))
+
+
+def test_the_log_of_a_variance_has_the_shape_and_the_name_that_were_asked_for():
+    with pytest.raises(ValueError, match=r"^log_v: expected shape \(3,\), got shape \(2,\)$"):
+        log_variance("log_v", np.zeros(2), (3,))

@@ -88,6 +88,8 @@ def test_gradient_of_the_functional_is_the_chain_rule(loss, w, beta, seed):
 
 def test_contrastive_losses_ask_for_y_hat():
     for name in ("hinge", "log"):
+        with pytest.raises(ValueError, match=r"^y_hat: expected as many points as y has, 3, got 1$"):
+            losses.functional(LOSSES[name], lambda y: y.sum(axis=1), LECTURE_SAMPLE[:3], LECTURE_SAMPLE[:1])
         with pytest.raises(ValueError, match=r"^y_hat: expected contrastive points for this loss, got None$"):
             losses.functional(LOSSES[name], free_energy(ellipse.UNTRAINED, 1.0), LECTURE_SAMPLE)
 

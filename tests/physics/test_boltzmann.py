@@ -16,11 +16,11 @@ from ebm_np.physics import hopfield
 from ebm_np.physics.boltzmann import (
     Params,
     biases,
+    block_gibbs,
     energy,
     free_energy,
     free_energy_grad_params,
     free_energy_grad_v,
-    gibbs,
     hidden,
     init,
     log_pseudo_likelihood,
@@ -179,7 +179,7 @@ def test_gibbs_makes_that_many_of_those_steps(n_steps, d, k, rng):
     params = draw_machine(rng, d, k, 1.5)
     steps = np.linalg.matrix_power(transitions(params), n_steps)
     for start, p in zip(states(d), steps, strict=True):
-        v = gibbs(params, np.tile(start, (20_000, 1)), rng, n_steps)
+        v = block_gibbs(params, np.tile(start, (20_000, 1)), rng, n_steps)
         assert set(np.unique(v)) <= {0, 1}
         assert_drawn_from(p, v)
 
@@ -190,7 +190,7 @@ def test_from_gray_units_the_first_hidden_are_drawn_with_the_probability_they_ha
     h, every = states(2), states(3)
     up = [np.prod(np.where(s == 1, p, 1 - p)) for p in hidden(params, gray) for s in h]
     down = [[np.prod(np.where(s == 1, p, 1 - p)) for s in every] for p in visible(params, h)]
-    assert_drawn_from(np.array(up) @ np.array(down), gibbs(params, np.tile(gray, (40_000, 1)), rng))
+    assert_drawn_from(np.array(up) @ np.array(down), block_gibbs(params, np.tile(gray, (40_000, 1)), rng))
 
 
 @pytest.mark.parametrize("clamped", list(product([False, True], repeat=3)))
@@ -198,7 +198,7 @@ def test_clamped_units_stay_and_the_others_become_draws_given_them(clamped, rng)
     params, clamped = draw_machine(rng, 3, 2), np.array(clamped)
     start = np.array([0.0, 1.0, 1.0])
     p = distribution(params) * [(s[clamped] == start[clamped]).all() for s in states(3)]
-    v = gibbs(params, np.tile(start, (20_000, 1)), rng, 30, clamped)
+    v = block_gibbs(params, np.tile(start, (20_000, 1)), rng, 30, clamped)
     np.testing.assert_array_equal(v[:, clamped], np.tile(start[clamped], (20_000, 1)))
     assert_drawn_from(p / p.sum(), v)
 
@@ -206,7 +206,7 @@ def test_clamped_units_stay_and_the_others_become_draws_given_them(clamped, rng)
 def test_clamped_gray_stays_gray(rng):
     v = rng.random((4, 5))
     clamped = np.arange(5) < 2
-    rest = gibbs(draw_machine(rng, 5, 3), v, rng, 3, clamped)
+    rest = block_gibbs(draw_machine(rng, 5, 3), v, rng, 3, clamped)
     np.testing.assert_array_equal(rest[:, :2], v[:, :2])
     assert np.isin(rest[:, 2:], [0, 1]).all()
 
@@ -314,7 +314,7 @@ def test_at_pre_activations_of_a_thousand_nothing_overflows(dtype, sign, rng):
     np.testing.assert_allclose(visible(params, np.ones((4, 3), dtype)), sign > 0)
     np.testing.assert_allclose(free_energy(params, v), -3_000 if sign > 0 else 0)
     if sign > 0:
-        np.testing.assert_array_equal(gibbs(params, v, rng, 3), v)
+        np.testing.assert_array_equal(block_gibbs(params, v, rng, 3), v)
     h = np.ones((4, 3), dtype)
     for part in (*free_energy_grad_params(params, v), free_energy_grad_v(params, v), energy(params, v, h)):
         assert np.isfinite(part).all()
@@ -326,15 +326,18 @@ def test_single_precision_stays_and_nobody_elses_array_is_written_to(dtype, rng)
     v, h = read_only(rng.random((5, 4)).astype(dtype)), read_only(rng.random((5, 3)).astype(dtype))
     clamped = read_only(np.arange(4) < 2)
     found = [*params, energy(params, v, h), free_energy(params, v), free_energy_grad_v(params, v), hidden(params, v)]
-    found += [*free_energy_grad_params(params, v), visible(params, h), gibbs(params, v, rng, 2)]
+    found += [*free_energy_grad_params(params, v), visible(params, h), block_gibbs(params, v, rng, 2)]
     found += [log_pseudo_likelihood(params, read_only(v.round()))]
-    found += [gibbs(params, v, rng, 2, clamped), *free_energy_grad_params(params, v, read_only(np.ones(5, dtype)))]
+    found += [
+        block_gibbs(params, v, rng, 2, clamped),
+        *free_energy_grad_params(params, v, read_only(np.ones(5, dtype))),
+    ]
     assert [a.dtype for a in found] == [dtype] * len(found)
 
 
 def test_the_generator_decides_what_is_drawn(rng):
     params, v = draw_machine(rng, 6, 4, 0.1), rng.random((10, 6))
-    one, same, other = (gibbs(params, v, np.random.default_rng(seed), 3) for seed in (1, 1, 2))
+    one, same, other = (block_gibbs(params, v, np.random.default_rng(seed), 3) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
@@ -403,7 +406,7 @@ NO_MACHINES = {
 @pytest.mark.parametrize("bad", NO_UNITS.values(), ids=NO_UNITS)
 def test_visible_units_that_are_none_are_refused_by_name(bad, rng):
     doors = (free_energy, free_energy_grad_v, free_energy_grad_params, lambda p, v: energy(p, v, H3))
-    for door in (*doors, lambda p, v: gibbs(p, v, rng)):
+    for door in (*doors, lambda p, v: block_gibbs(p, v, rng)):
         with pytest.raises((ValueError, TypeError), match=r"^v: expected"):
             door(P4, bad)
 
@@ -422,7 +425,7 @@ def test_hidden_units_that_are_none_are_refused_by_name(bad):
 @pytest.mark.parametrize(("name", "bad"), NO_MACHINES.values(), ids=NO_MACHINES)
 def test_machines_that_are_none_are_refused_by_name(name, bad, rng):
     doors = (free_energy, free_energy_grad_v, free_energy_grad_params, lambda p, v: energy(p, v, H3))
-    for door in (*doors, lambda p, v: gibbs(p, v, rng)):
+    for door in (*doors, lambda p, v: block_gibbs(p, v, rng)):
         with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
             door(bad, V4)
 
@@ -446,7 +449,7 @@ def test_machines_that_are_none_are_refused_by_name(name, bad, rng):
 )
 def test_other_bad_arguments_of_gibbs_are_refused_by_name(name, bad, rng):
     with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
-        gibbs(**({"params": P4, "v": V4, "rng": rng} | bad))
+        block_gibbs(**({"params": P4, "v": V4, "rng": rng} | bad))
 
 
 @pytest.mark.parametrize(

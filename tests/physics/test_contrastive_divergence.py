@@ -518,7 +518,6 @@ def test_data_that_are_none_are_refused_by_name(bad, rng):
         ("batch_size", {"batch_size": -1}),
         ("batch_size", {"batch_size": 2.0}),
         ("batch_size", {"batch_size": "all"}),
-        ("batch_size", {"batch_size": None}),
     ],
 )
 @EVERY_METHOD

@@ -128,7 +128,7 @@ def test_no_state_lies_below_all_patterns_at_once(rectified, memory, n):
 )
 def test_it_is_a_loop_over_units_in_whole_numbers(n, rectified, memory, seed, max_iter):
     patterns, s, _ = memory
-    found = settle(patterns, s, generator(seed), n, rectified=rectified, max_iter=max_iter)
+    found = settle(patterns, s, n, generator(seed), rectified=rectified, max_iter=max_iter)
     expected = [unit_by_unit(patterns, row, n, rectified, generator(seed), max_iter) for row in s]
     np.testing.assert_array_equal(found.state, [state for state, _, _ in expected])
     assert found.n_iter == max(n_iter for _, n_iter, _ in expected)
@@ -145,9 +145,9 @@ def test_where_both_energies_are_equal_the_state_stays_however_many_units(rng, n
     other = half.copy()
     other[:, 0] = -1
     patterns = rng.permutation(np.concatenate([half, other]))
-    assert settle(patterns, s, None, n, max_iter=1).state[0, 0] == s[0, 0]
+    assert settle(patterns, s, n, max_iter=1).state[0, 0] == s[0, 0]
     expected, _, _ = unit_by_unit(patterns, s[0], n, False, None, 1)
-    np.testing.assert_array_equal(settle(patterns, s, None, n, max_iter=1).state[0], expected)
+    np.testing.assert_array_equal(settle(patterns, s, n, max_iter=1).state[0], expected)
 
 
 def test_ties_of_unlike_overlaps_are_ties(rng):
@@ -167,31 +167,31 @@ def test_ties_of_unlike_overlaps_are_ties(rng):
             patterns = np.array(patterns)
             np.testing.assert_array_equal(patterns @ s, [a, b, c])
             for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
-                assert settle(patterns[order], s[None], None, 2, max_iter=1).state[0, 0] == s[0]
+                assert settle(patterns[order], s[None], 2, max_iter=1).state[0, 0] == s[0]
 
 
 @EITHER
 @given(memory=memories(), n=st.integers(2, 40), seed=SEEDS)
 def test_energy_never_rises_and_it_ends_in_a_minimum(rectified, memory, n, seed):
     patterns, s, _ = memory
-    found = settle(patterns, s, generator(seed), n, rectified=rectified)
+    found = settle(patterns, s, n, generator(seed), rectified=rectified)
     assert found.converged.all()
     np.testing.assert_array_equal(found.period, 1)
     slack = 1e-14 * len(patterns) * s.shape[1] / n
-    sweeps = [settle(patterns, s, generator(seed), n, rectified=rectified, max_iter=k) for k in range(1, 5)]
+    sweeps = [settle(patterns, s, n, generator(seed), rectified=rectified, max_iter=k) for k in range(1, 5)]
     path = [energy(patterns, s, n, rectified=rectified), *(one.energy for one in sweeps), found.energy]
     for before, after in pairwise(path):
         assert (after <= before + slack).all()
     for state, E in zip(found.state, found.energy, strict=True):
         assert abs(E - by_hand(patterns, state, n, rectified)) <= 1e-12 * abs(E) + slack
         assert (energy(patterns, flipped(state), n, rectified=rectified) >= E - slack).all()
-    np.testing.assert_array_equal(settle(patterns, found.state, None, n, rectified=rectified).state, found.state)
+    np.testing.assert_array_equal(settle(patterns, found.state, n, rectified=rectified).state, found.state)
 
 
 @given(memories(), SEEDS)
 def test_with_n_2_it_is_hopfields_network(memory, seed):
     patterns, s, _ = memory
-    found = settle(patterns, s, generator(seed), 2)
+    found = settle(patterns, s, 2, generator(seed))
     expected = hopfield.settle(hopfield.store(patterns), s, generator(seed))
     np.testing.assert_array_equal(found.state, expected.state)
     np.testing.assert_allclose(found.energy, expected.energy - len(patterns) / 2, rtol=1e-12, atol=1e-13)
@@ -201,7 +201,7 @@ def test_with_n_2_it_is_hopfields_network(memory, seed):
 @given(memories(largest=60), st.sampled_from([2, 4, 6]), SEEDS)
 def test_for_even_n_it_ends_in_the_negative_from_the_negative(memory, n, seed):
     patterns, s, _ = memory
-    one, other = (settle(patterns, start, generator(seed), n) for start in (s, -s))
+    one, other = (settle(patterns, start, n, generator(seed)) for start in (s, -s))
     np.testing.assert_array_equal(other.state, -one.state)
     np.testing.assert_allclose(other.energy, one.energy, rtol=1e-13)
 
@@ -209,8 +209,8 @@ def test_for_even_n_it_ends_in_the_negative_from_the_negative(memory, n, seed):
 @pytest.mark.parametrize(("n", "rectified"), [(3, False), (5, False), (2, True), (3, True), (4, True)])
 def test_for_odd_n_or_rectified_the_negative_of_a_pattern_is_no_memory(n, rectified, rng):
     patterns = draw_signs(rng, 5, 100)
-    np.testing.assert_array_equal(settle(patterns, patterns, None, n, rectified=rectified).state, patterns)
-    found = settle(patterns, -patterns, None, n, rectified=rectified)
+    np.testing.assert_array_equal(settle(patterns, patterns, n, rectified=rectified).state, patterns)
+    found = settle(patterns, -patterns, n, rectified=rectified)
     assert (found.state != -patterns).any(axis=1).all()
     assert (found.energy < energy(patterns, -patterns, n, rectified=rectified)).all()
 
@@ -219,16 +219,16 @@ def test_for_odd_n_or_rectified_the_negative_of_a_pattern_is_no_memory(n, rectif
 def test_changing_signs_of_units_or_the_order_of_patterns_changes_nothing_else(memory, n, seed):
     patterns, s, rng = memory
     g = draw_signs(rng, s.shape[1])
-    one, other = settle(patterns, s, generator(seed), n), settle(g * patterns, g * s, generator(seed), n)
+    one, other = settle(patterns, s, n, generator(seed)), settle(g * patterns, g * s, n, generator(seed))
     np.testing.assert_array_equal(other.state, g * one.state)
-    np.testing.assert_array_equal(settle(rng.permutation(patterns), s, generator(seed), n).state, one.state)
+    np.testing.assert_array_equal(settle(rng.permutation(patterns), s, n, generator(seed)).state, one.state)
 
 
 def test_cubes_are_the_default_and_the_generator_decides_the_order(rng):
     patterns, s = draw_signs(rng, 100, 80), draw_signs(rng, 10, 80)
     np.testing.assert_array_equal(energy(patterns, s), energy(patterns, s, 3))
-    np.testing.assert_array_equal(settle(patterns, s).state, settle(patterns, s, None, 3).state)
-    one, same, other = (settle(patterns, s, np.random.default_rng(seed)).state for seed in (1, 1, 2))
+    np.testing.assert_array_equal(settle(patterns, s).state, settle(patterns, s, 3).state)
+    one, same, other = (settle(patterns, s, rng=np.random.default_rng(seed)).state for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     assert (one != settle(patterns, s).state).any()
@@ -240,13 +240,13 @@ def test_cubes_are_the_default_and_the_generator_decides_the_order(rng):
 def test_of_three_patterns_a_unit_squares_keep_none_and_fourth_powers_all(rng):
     patterns = draw_signs(rng, 200, 64)
     some = patterns[:50]
-    kept = [settle(patterns, some, None, n, max_iter=1).converged.mean() for n in (2, 3, 4)]
+    kept = [settle(patterns, some, n, max_iter=1).converged.mean() for n in (2, 3, 4)]
     assert kept[0] == 0
     assert 0.3 < kept[1] < 0.98
     assert kept[2] == 1
     damaged = some * np.where(rng.permutation(64) < 6, -1, 1)
-    np.testing.assert_array_equal(settle(patterns, damaged, rng, 6).state, some)
-    assert (settle(patterns, damaged, rng, 2, max_iter=20).state != some).any(axis=1).all()
+    np.testing.assert_array_equal(settle(patterns, damaged, 6, rng).state, some)
+    assert (settle(patterns, damaged, 2, rng, max_iter=20).state != some).any(axis=1).all()
 
 
 @given(generators(), st.integers(2, 20), SEEDS)
@@ -256,7 +256,7 @@ def test_very_steep_it_ends_in_the_nearest_pattern(rng, n_units, seed):
     m = np.sort(patterns @ s[0])
     if m[-1] >= m[-2] + 4 and m[-1] > 0:  # the others stay behind whatever flips first
         nearest = patterns[np.argmax(patterns @ s[0])]
-        found = settle(patterns, s, generator(seed), 150, rectified=True)
+        found = settle(patterns, s, 150, generator(seed), rectified=True)
         np.testing.assert_array_equal(found.state[0], nearest)
 
 
@@ -268,8 +268,8 @@ def test_very_steep_it_ends_in_the_nearest_pattern(rng, n_units, seed):
 def test_rows_of_a_batch_know_nothing_of_one_another(rectified, memory, n, seed, max_iter):
     patterns, s, _ = memory
     options = {"rectified": rectified, "max_iter": max_iter}
-    together = settle(patterns, s, generator(seed), n, **options)
-    alone = [settle(patterns, row[None], generator(seed), n, **options) for row in s]
+    together = settle(patterns, s, n, generator(seed), **options)
+    alone = [settle(patterns, row[None], n, generator(seed), **options) for row in s]
     np.testing.assert_array_equal(together.state, np.concatenate([one.state for one in alone]))
     np.testing.assert_array_equal(together.period, np.concatenate([one.period for one in alone]))
     energies = np.concatenate([one.energy for one in alone])
@@ -282,7 +282,7 @@ def test_rows_of_a_batch_know_nothing_of_one_another(rectified, memory, n, seed,
 def test_precision_is_kept_and_nobody_elses_array_is_written_to(rectified, dtype, rng):
     patterns, s = read_only(draw_signs(rng, 5, 50).astype(dtype)), read_only(draw_signs(rng, 4, 50).astype(dtype))
     for start in (s, patterns):
-        found = settle(patterns, start, rng, rectified=rectified)
+        found = settle(patterns, start, rng=rng, rectified=rectified)
         assert isinstance(found, Settled)
         assert found.state.dtype == found.energy.dtype == energy(patterns, s, rectified=rectified).dtype == dtype
         assert not np.shares_memory(found.state, start)
@@ -333,7 +333,7 @@ def test_patterns_and_states_that_are_none_are_refused_by_name(bad):
 
 @pytest.mark.parametrize("bad", [1, 0, -2, 2.0, None, "3", True])
 def test_a_power_below_2_or_none_is_refused_by_name(bad):
-    for door in (energy, lambda xi, s, n: settle(xi, s, None, n)):
+    for door in (energy, lambda xi, s, n: settle(xi, s, n)):
         with pytest.raises((ValueError, TypeError), match=r"^n: expected"):
             door(S4, S4, bad)
 

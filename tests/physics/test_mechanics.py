@@ -659,7 +659,7 @@ def test_the_swing_is_as_wide_as_the_complete_elliptic_integral_says():
 
 def test_newton_at_a_conjugate_point_says_so():
     # m = 2, k = 4, h = 1: H = 2 m / h - h k = 0
-    with pytest.raises(FloatingPointError, match=r"^relaxation diverged in step 1"):
+    with pytest.raises(FloatingPointError, match=r"^Newton's method met a conjugate point"):
         relax(oscillator(2.0, 4.0), [[[1.0], [0.0], [2.0]]], 2.0, "newton")
 
 

@@ -116,20 +116,20 @@ def test_how_many_states_are_summed_at_once_changes_nothing(block, machine):
 def test_exact_samples_are_met_as_often_as_their_probability_says(block, d, k, scale, rng, monkeypatch):
     monkeypatch.setattr(partition, "BLOCK", block)
     params = draw_machine(rng, d, k, scale)
-    assert_drawn_from(distribution(params), exact_samples(params, 20_000, rng))
+    assert_drawn_from(distribution(params), exact_samples(params, rng, 20_000))
 
 
 @given(machines(), st.integers(1, 50))
 def test_exact_samples_are_as_many_as_asked_for_and_bits_whatever_the_machine(machine, n):
     params, rng = machine
-    v = exact_samples(params, n, rng)
+    v = exact_samples(params, rng, n)
     assert v.shape == (n, len(params.b))
     assert set(np.unique(v)) <= {0.0, 1.0}
 
 
 def test_exact_samples_know_nothing_of_their_neighbours(rng):
     params = draw_machine(rng, 1, 2)
-    v = exact_samples(params, 40_000, rng)[:, 0]
+    v = exact_samples(params, rng, 40_000)[:, 0]
     assert abs(np.corrcoef(v[:-1], v[1:])[0, 1]) < 5 / np.sqrt(40_000)
 
 
@@ -342,7 +342,7 @@ def test_single_precision_stays_and_nobody_elses_array_is_written_to(dtype, rng)
         assert [part.dtype for part in log_partition_grad(params)] == [dtype] * 3
         assert log_likelihood(params, v).dtype == dtype
         assert log_partition(params) == pytest.approx(brute(tree_map(np.float64, params)), rel=1e-5)
-        assert exact_samples(params, 7, rng).dtype == dtype
+        assert exact_samples(params, rng, 7).dtype == dtype
         for found in (anneal(params, rng, mean, n_runs=9, n_steps=5), anneal_back(params, v, rng, mean, n_steps=5)):
             assert [type(number) for number in found] == [float, float]
 
@@ -377,7 +377,7 @@ NO_MACHINES = {
 @pytest.mark.parametrize(("name", "bad"), NO_MACHINES.values(), ids=NO_MACHINES)
 def test_machines_that_are_none_are_refused_by_name(name, bad, rng):
     doors = (log_partition, log_partition_grad, lambda p: log_likelihood(p, V4))
-    doors += (lambda p: anneal(p, rng), lambda p: anneal_back(p, V4, rng), lambda p: exact_samples(p, 3, rng))
+    doors += (lambda p: anneal(p, rng), lambda p: anneal_back(p, V4, rng), lambda p: exact_samples(p, rng, 3))
     for door in doors:
         with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
             door(bad)

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import generators
 
-from ebm_np.foundations.convolution import BOUNDARIES, lipschitz
+from ebm_np.foundations.convolution import BOUNDARIES, largest_eigenvalue
 from ebm_np.foundations.gradient_check import central_difference, gradient_check
 from ebm_np.foundations.parameters import inner, leaves, tree_map
 from ebm_np.foundations.results import ConvergenceWarning, Fit
@@ -22,7 +22,6 @@ from ebm_np.sparse.convolutional_autoencoder import (
     energy,
     energy_grad_params,
     energy_grad_y,
-    energy_grad_z,
     fit,
     free_energy,
     free_energy_grad_params,
@@ -31,6 +30,7 @@ from ebm_np.sparse.convolutional_autoencoder import (
     infer,
     init,
     run,
+    smooth_grad_z,
 )
 
 KINDS = ("shrink", "tanh")
@@ -138,7 +138,7 @@ def test_maps_lie_wholly_inside_the_image_unless_told_otherwise(rng, kind):
         (decode(params, z), decode(params, z, "full")),
         (distance(params, y, z), distance(params, y, z, "full")),
         (energy(params, y, z, 0.7, 0.3), energy(params, y, z, 0.7, 0.3, "full")),
-        (energy_grad_z(params, y, z, 0.7), energy_grad_z(params, y, z, 0.7, "full")),
+        (smooth_grad_z(params, y, z, 0.7), smooth_grad_z(params, y, z, 0.7, "full")),
         (energy_grad_y(params, y, z, 0.7), energy_grad_y(params, y, z, 0.7, "full")),
     ):
         np.testing.assert_array_equal(default, full)
@@ -149,7 +149,7 @@ def test_maps_lie_wholly_inside_the_image_unless_told_otherwise(rng, kind):
 @given(rng=generators(), boundary=boundaries, alpha=powers(-2, 2))
 def test_the_gradient_in_z_is_the_complex_step_of_the_smooth_part(kind, rng, boundary, alpha):
     params, y, z = draw_problem(rng, kind, boundary, M=2, size=(2, 2), pixels=(3, 2))
-    claimed = energy_grad_z(params, y, z, alpha, boundary)
+    claimed = smooth_grad_z(params, y, z, alpha, boundary)
     check = gradient_check(lambda z: energy(params, y, z, alpha, 0.0, boundary).sum(), claimed, z)
     assert check.passed, str(check)
 
@@ -326,8 +326,8 @@ def test_inference_starts_from_the_guess_unless_told_otherwise(kind, boundary, f
     options, start = ({"z0": z}, z) if from_zero else ({}, guess(params.encoder, y, z.shape, boundary)[0])
     with pytest.warns(ConvergenceWarning, match="2 of 2 images have not converged after 1 iterations"):
         path = infer(params, y, 0.7, 0.5, boundary=boundary, tol=1e-12, max_iter=1, trace=True, **options).trace
-    L = 2 * lipschitz(params.K, z.shape[2:], boundary) + 2 * 0.7
-    ahead = start - energy_grad_z(params, y, start, 0.7, boundary) / L
+    L = 2 * largest_eigenvalue(params.K, z.shape[2:], boundary) + 2 * 0.7
+    ahead = start - smooth_grad_z(params, y, start, 0.7, boundary) / L
     np.testing.assert_allclose(path, [np.sign(ahead) * np.maximum(np.abs(ahead) - 0.5 / L, 0)], rtol=1e-9, atol=1e-12)
 
 
@@ -482,7 +482,7 @@ def test_training_is_adam_on_the_energy_of_a_few_steps_with_kernels_and_threshol
             fell = fell or (p.encoder.theta < 0).any()
             p = p._replace(encoder=p.encoder._replace(theta=np.maximum(p.encoder.theta, 0)))
     assert fell == (kind == "shrink" and alpha > 0)  # the projection has something to do
-    options = {"alpha": alpha, "lam": 0.4, "n_iter": 3, "boundary": boundary, "batch_size": batch_size, "rate": 0.3}
+    options = {"alpha": alpha, "lam": 0.4, "n_steps": 3, "boundary": boundary, "batch_size": batch_size, "rate": 0.3}
     found = fit(params, y, np.random.default_rng(3), n_epochs=1, **options)
     assert type(found) is Fit
     for a, b in zip(leaves(found.params), leaves(p), strict=True):
@@ -622,7 +622,7 @@ def test_single_precision_is_kept_and_nothing_handed_in_is_written_to(kind, boun
             decode(params, z, boundary),
             distance(params, y, z, boundary),
             energy(params, y, z, alpha, 0.3, boundary),
-            energy_grad_z(params, y, z, alpha, boundary),
+            smooth_grad_z(params, y, z, alpha, boundary),
             free_energy(params, y, **options),
             free_energy(params, y, tol=1e-5, **options),
             free_energy_grad_y(params, y, **options),
@@ -754,8 +754,8 @@ def test_alpha_must_fit_into_single_precision_too():
         ("max_iter", ValueError, lambda p, y: infer(p, y, 1.0, 1.0, max_iter=0)),
         ("rng", TypeError, lambda p, y: fit(p, y, None, lam=1.0)),
         ("n_epochs", ValueError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, n_epochs=0)),
-        ("n_iter", ValueError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, n_iter=0)),
-        ("n_iter", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, n_iter=1.0)),
+        ("n_steps", ValueError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, n_steps=0)),
+        ("n_steps", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, n_steps=1.0)),
         ("batch_size", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, batch_size=2.0)),
         ("rate", ValueError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, rate=0.0)),
         ("encoder", ValueError, lambda p, y: from_kernels(p.K, "lista", 1.0)),

@@ -381,7 +381,7 @@ GOOD = init(W_GOOD, 2)
     [
         (lambda: from_dictionary(W_GOOD, 0.1, 0), "n_steps: expected a whole number of at least 1"),
         (lambda: from_dictionary(W_GOOD, -1.0, 2), "lam: expected a positive"),
-        (lambda: from_dictionary(np.zeros((2, 3)), 0.1, 2), "W: expected an atom that is not zero"),
+        (lambda: from_dictionary(np.zeros((2, 3)), 0.1, 2), "W: expected atoms for which 2 / L and lam / L are finite"),
         (lambda: init(W_GOOD, 0), "n_steps: expected a whole number of at least 1"),
         (lambda: init(W_GOOD, 2, decay=0.0), "decay: expected a positive"),
         (lambda: init(np.ones((3, 3, 4)), 2), r"V: expected shape \(2, d, k\)"),

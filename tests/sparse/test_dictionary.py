@@ -305,13 +305,16 @@ def test_more_unused_atoms_than_samples_in_the_batch_wait_for_the_next(rng):
     np.testing.assert_array_equal(found.params.W, np.eye(2, 3))
 
 
-def test_a_seeded_atom_has_no_memory_of_the_one_before_and_the_others_keep_theirs():
+def test_a_seeded_atom_has_no_memory_of_the_one_before_the_others_keep_theirs_and_it_is_as_long_as_they_are():
     A = np.array([[4.0, 1e-4, 1.0], [1e-4, 1e-8, 1e-4], [1.0, 1e-4, 2.0]])
     B = np.arange(6.0).reshape(3, 2)
-    state = module._seed_unused(module.State(np.ones((2, 3)), A, B), np.array([[3.0, 4.0], [1, 1]]), np.array([2.0, 1]))
+    state = module._seed_unused(
+        module.State(np.array([[1.0, 9, 3], [1, 9, 3]]), A, B), np.array([[3.0, 4.0], [1, 1]]), np.array([2.0, 1])
+    )
     np.testing.assert_array_equal(state.A, [[4, 0, 1], [0, 0, 0], [1, 0, 2]])
     np.testing.assert_array_equal(state.B, [[0, 1], [0, 0], [4, 5]])
-    np.testing.assert_allclose(state.W, [[1, 0.6, 1], [1, 0.8, 1]])
+    mean = 2 * np.sqrt(2)
+    np.testing.assert_allclose(state.W, [[1, 0.6 * mean, 3], [1, 0.8 * mean, 3]])
 
 
 def test_data_of_zeros_seeds_nothing_and_teaches_nothing(rng):

@@ -36,7 +36,7 @@ def test_a_problem_is_what_its_letters_say(drawn):
     np.testing.assert_allclose(problem.b, [[u @ v for v in y] for u in W.T], atol=1e-12 * np.abs(W).max() * 20)
     np.testing.assert_allclose(problem.energy_at_zero, energy(Params(W), y, np.zeros((len(y), W.shape[1])), lam))
     np.testing.assert_array_equal(problem.t, np.full(len(y), lam / 2))
-    assert problem.rank == min(W.shape)
+    assert problem.most_atoms == min(W.shape)
 
 
 @pytest.mark.parametrize("which", [np.array([1, 0, 1, 1, 0, 0], bool), slice(2, 5), np.ones(6, bool)])
@@ -50,7 +50,7 @@ def test_taking_samples_is_posing_their_problem(which, rng):
 def test_a_problem_is_cast_as_a_whole(rng):
     single = posed(rng).astype(np.float32)
     assert {a.dtype for a in single[:4]} == {np.dtype(np.float32)}
-    assert single.rank == 4
+    assert single.most_atoms == 4
     z = np.ones((4, 6), np.float32)
     c = correlation(single, z)
     assert {a.dtype for a in (c, *certify(single, z, c))} == {np.dtype(np.float32)}

@@ -20,10 +20,10 @@ from ebm_np.sparse.lista import (
     fit,
     forward,
     from_dictionary,
-    iterates,
     loss,
     loss_grad_params,
     loss_grad_y,
+    unroll,
     untie,
 )
 
@@ -110,7 +110,7 @@ def assert_same(one, other, **tolerance):
 def test_the_untrained_network_is_ista_iterate_by_iterate(problem, n_steps):
     W, y, lam = problem
     params, step = from_dictionary(W, lam), 2 / textbook.lipschitz(W)
-    network = list(iterates(params, y, n_steps))
+    network = list(unroll(params, y, n_steps))
     assert len(network) == n_steps
     ista = islice(textbook.ista(W, y, lam, np.zeros((len(y), W.shape[1]))), n_steps)
     rounding = np.zeros(len(y))  # a step moves no two codes apart, so that what each has rounded adds up
@@ -182,7 +182,7 @@ def test_with_many_steps_the_energy_is_the_free_energy_of_sparse_coding(rng):
 @given(rng=generators(), n_steps=STEPS, d=SIZES, k=SIZES, n=st.integers(1, 3))
 def test_each_step_is_equation_1_number_by_number(untied, rng, n_steps, d, k, n):
     params, y, _ = draw_network(rng, n_steps, untied, d=d, k=k, n=n)
-    found = np.array(list(iterates(params, y, n_steps)))
+    found = np.array(list(unroll(params, y, n_steps)))
     expected = np.array([by_loops(params, y_n, n_steps)[0] for y_n in y]).swapaxes(0, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
     np.testing.assert_array_equal(forward(params, y, n_steps), found[-1])
@@ -330,7 +330,7 @@ def test_untied_it_is_the_same_network_and_shared_weights_receive_what_all_steps
     each = untie(params, n_steps)
     assert type(each) is Params
     assert [a.shape for a in each] == [(n_steps, 4, 6), (n_steps - 1, 6, 6), (n_steps, 6)]
-    assert_same(list(iterates(each, y, n_steps)), list(iterates(params, y, n_steps)), rtol=1e-12, atol=1e-14)
+    assert_same(list(unroll(each, y, n_steps)), list(unroll(params, y, n_steps)), rtol=1e-12, atol=1e-14)
     shared, apart = (loss_grad_params(p, y, z_target, n_steps) for p in (params, each))
     scale = max(np.abs(leaf).max(initial=0) for leaf in leaves(apart))
     assert_same(shared, tree_map(lambda a: a.sum(axis=0), apart), rtol=1e-11, atol=1e-12 * scale)
@@ -848,8 +848,14 @@ def test_a_lambda_that_is_not_positive_is_refused_by_name(lam, rng):
         from_dictionary(dictionary(rng, 4, 6), lam)
 
 
+def test_a_lambda_too_large_for_its_threshold_is_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=r"^W: expected atoms for which .* got L = 2, lam = 1e\+36$"):
+        from_dictionary(np.eye(2, dtype=np.float32), 1e36)
+    assert from_dictionary(np.eye(2), 1e36).theta.tolist() == [5e35, 5e35]
+
+
 def test_a_dictionary_of_zeros_or_of_another_rank_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"^W: expected atoms whose squares are not zero"):
+    with pytest.raises(ValueError, match=r"^W: expected atoms for which 2 / L and lam / L are finite"):
         from_dictionary(np.zeros((4, 6)), 0.3)
     for W in (np.ones(3), np.ones((0, 3)), np.full((2, 2), np.nan), [[1, 2], [3]]):
         with pytest.raises(ValueError, match=r"^W: expected"):
@@ -890,7 +896,7 @@ def test_in_mixed_precision_all_that_is_trained_is_of_the_finer_one(single_ones,
 
 @pytest.mark.parametrize(("dtype", "size"), [("f8", 1e-157), ("f8", 1e-181), ("f4", 1e-21), ("f4", 1e-25)])
 def test_atoms_whose_squares_vanish_are_refused(dtype, size):
-    with pytest.raises(ValueError, match=r"^W: expected atoms whose squares are not zero"):
+    with pytest.raises(ValueError, match=r"^W: expected atoms for which 2 / L and lam / L are finite"):
         from_dictionary(size * np.eye(3, dtype=dtype), 0.3)
 
 
