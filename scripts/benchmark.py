@@ -24,7 +24,17 @@ import numpy as np
 from scipy import optimize
 
 from ebm_np.latent import ellipse
-from scripts import benchmark_chart, convolutional_peers, grids, machines, memories, networks, peers, pipeline
+from scripts import (
+    benchmark_chart,
+    coding_peers,
+    convolutional_peers,
+    grids,
+    machine_peers,
+    memory_peers,
+    network_peers,
+    peers,
+    pipeline,
+)
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
@@ -86,13 +96,13 @@ def sparse() -> Iterator[Case]:
     Each library has a process of its own, which starts when it is first called (see `peers`). The trainings are those
     that just reach the target.
     """
-    yield from _against(peers.coder, peers.PROBLEMS, peers.PEERS)
-    yield from _against(peers.learner, peers.TARGETS, peers.LEARNERS)
+    yield from _against(coding_peers.coder, coding_peers.PROBLEMS, coding_peers.PEERS)
+    yield from _against(coding_peers.learner, coding_peers.TARGETS, coding_peers.LEARNERS)
 
 
 def lista() -> Iterator[Case]:
     """Train LISTA for one step, forward and backward, for a batch of 1,000 patches of 10 x 10 pixels."""
-    yield from _against(networks.stepper, networks.STEPS, networks.PEERS)
+    yield from _against(network_peers.stepper, network_peers.STEPS, network_peers.PEERS)
 
 
 def convolutional() -> Iterator[Case]:
@@ -107,22 +117,24 @@ def convolutional() -> Iterator[Case]:
 
 def autoencoders() -> Iterator[Case]:
     """Train an auto-encoder and a denoising one for an epoch of the lecture's notebook, float32."""
-    yield from _against(networks.trainer, networks.EPOCHS, networks.TRAINERS)
+    yield from _against(network_peers.trainer, network_peers.EPOCHS, network_peers.TRAINERS)
 
 
 def variational() -> Iterator[Case]:
     """Train a variational auto-encoder of digits for an epoch, float32."""
-    yield from _against(networks.variational_trainer, networks.VARIATIONAL_EPOCHS, networks.VARIATIONAL_TRAINERS)
+    yield from _against(
+        network_peers.variational_trainer, network_peers.VARIATIONAL_EPOCHS, network_peers.VARIATIONAL_TRAINERS
+    )
 
 
 def hopfield() -> Iterator[Case]:
     """Find out how much a Hopfield network holds. The package takes minutes for each sweep."""
-    yield from _against(memories.sweeper, memories.SWEEPS, memories.SWEEPERS)
+    yield from _against(memory_peers.sweeper, memory_peers.SWEEPS, memory_peers.SWEEPERS)
 
 
 def boltzmann() -> Iterator[Case]:
     """Train a restricted Boltzmann machine on binary digits for an epoch, float32."""
-    yield from _against(machines.trainer, machines.EPOCHS, machines.TRAINERS)
+    yield from _against(machine_peers.trainer, machine_peers.EPOCHS, machine_peers.TRAINERS)
 
 
 def _against(prepare: Callable[[str, str], Any], tasks: Iterable[str], runners: Iterable[str]) -> Iterator[Case]:

@@ -22,7 +22,7 @@ def page() -> str:
 
 def _entry(name: str) -> str:
     script = pipeline.load(name)
-    text = " ".join(pipeline.docstring(name).splitlines()[1:]).strip()
+    text = "\n\n".join(" ".join(part.split("\n")) for part in pipeline.docstring(name).split("\n\n")[1:])
     # a bar would end the cell, even inside code
     cells = (f"`{cell}`".replace("|", "\\|") for cell in (script.EQUATION, script.FUNCTION, script.TEST))
     return f"""## {title(name)}
