@@ -1,6 +1,7 @@
 """Bars and stripes: all pictures of full rows, and all of full columns. So few that everything about them is known.
 
-    n x n pixels: 2^n pictures of rows and 2^n of columns; the empty and the full one are both: twice as frequent.
+    n x n pixels: 2^n pictures of rows and 2^n of columns; the empty and the full one are in both sets, so they count
+    twice.
 
 Source: MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter 43.
 """
@@ -37,7 +38,7 @@ def bars_and_stripes(n: int, *, dtype: DTypeLike = np.float64) -> Array:
 
 
 def log_likelihood_bound(y: Array) -> float:
-    """Return the mean log-likelihood of these pictures, (N, d), under their own frequencies: no model has more."""
+    """Return minus the entropy of these pictures' empirical distribution, (N, d): no model has a larger mean log p."""
     y = check.array("y", y, ("N", "d"))
     p = np.unique(y, axis=0, return_counts=True)[1] / len(y)
     return float((p * np.log(p)).sum())

@@ -13,19 +13,19 @@ would spend its codes on them. A wave of frequency f, in cycles per pixel, leave
     H(f) = 1 - exp(-2 pi^2 sigma^2 |f|^2)                                                                      (4)
 
 so constants vanish, and what is finer than about sigma stays as it is. (For pixels and a window cut off at 4 sigma, (4)
-holds to 1e-3 from sigma = 1.2 on; a sigma below 1/8 leaves a pixel to be its own mean, and nothing of the image.)
+holds to 1e-3 from sigma = 1.2 on; for sigma below 1/8 the window is one pixel, and (1) leaves nothing of the image.)
 
 Why (3): of what is left, the few regions with the greatest contrast would take the codes. Divided by s, a faint edge
 counts as much as a strong one. Where s < c the division is by c, so that the noise of empty regions is not blown up.
-As s is one for all channels, colours keep their balance. y does not change if x becomes a x + b, a > 0, with b one
-number a channel; a constant image gives zeros.
+As all channels share one s, colours keep their balance. y does not change if x becomes a x + b, with one a > 0 for all
+channels and one b for each; a constant image gives zeros.
 
 Beyond its border an image is continued by its mirror image (the mode "reflect" of SciPy), so that no dark frame enters
 the means; then the mean of v is 0.
 
 How it relates to `patches.whiten_image`: both remove the low frequencies. Whitening, linear and the same everywhere,
-makes all frequencies equal up to a cutoff, and removes what is above; (1) leaves the 1/|f| of what is finer than sigma.
-(3) makes places equal instead, which no linear filter can.
+makes the spectrum flat up to a cutoff, and removes what is above; (1) leaves the 1/|f| of what is finer than sigma.
+(3) makes the contrast of all places equal instead, which no linear filter can.
 
 | symbol | in code | meaning, shape |
 |---|---|---|
@@ -46,10 +46,10 @@ from ebm_np.foundations import validation as check
 from ebm_np.foundations.arrays import Array
 
 WIDEST = 3
-"""A window whose sigma is 3 times the image's longer side sees the mirror images evenly: wider ones see no more."""
+"""A window whose sigma is 3 times the image's longer side averages image and mirror images evenly, as any wider one."""
 
 ROUNDING = 100
-"""In units of eps max |x|: smaller local deviations are rounding errors of equal numbers."""
+"""In units of eps max |x|: a local deviation below this is the rounding error of pixels that are equal."""
 
 
 def high_pass(image: Array, sigma: float) -> Array:
@@ -95,7 +95,7 @@ def local_contrast_normalize(image: Array, sigma: float, floor: float | None = N
     image : (H, W) or (H, W, C)
     sigma : float > 0, pixels
     floor : float > 0, optional
-        c; by default the mean of s over this image, or what its numbers are rounded by, if that is more.
+        c; by default the mean of s over this image, or the rounding error of its numbers, if that is more.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 r"""Synthetic handwritten digits, 28 x 28: the data that is always there, because this module draws it.
 
-A digit is a pen line c(s), s being its arc length, drawn by a round pen of Gaussian section. The ridge at a pixel q is
+A digit is a pen line c(s), s being its arc length, drawn by a round pen of Gaussian profile. The ridge at a pixel q is
 
     R(q) = \int exp(-||q - c(s)||^2 / 2 w^2) ds / (w sqrt(2 pi))
          ~ \sum_p G(u - u_p) G(v - v_p) Delta_p / (w sqrt(2 pi)),          G(t) = exp(-t^2 / 2 w^2)              (1)
@@ -10,7 +10,7 @@ with q = (u, v) and c_p = (u_p, v_p). The Gaussian factorises, so the sum over t
 two thin matrices, (28, P) (P, 28), and a block of pictures is one stacked product. Beside a long straight stroke
 R = exp(-d^2 / 2 w^2), d being the distance: the middle of the stroke saturates, its edge is a soft ramp of slope g.
 
-A hand varies what it draws: it chooses one of the forms of its figure, bends it by a smooth random displacement
+A hand varies what it draws: it chooses one of the forms of the digit, bends it by a smooth random displacement
 
     c <- c + \sum_k a_k sin(2 pi f_k . c + phi_k)                                                              (3)
 
@@ -21,9 +21,9 @@ centre of mass is put at pixel (14, 14), give or take half a pixel, and intensit
 |---|---|---|
 | c_p | `line` | points of the pen line, right and down: (n, P, 2) |
 | Delta_p | `step` | length of line that a point stands for, pixels: (n, P) |
-| w | `width` | standard deviation of the pen's section, pixels: (n,) |
+| w | `width` | standard deviation of the pen's profile, pixels: (n,) |
 | g | `INK` | contrast of a stroke's edge |
-| b | `PAPER` | the ridge that leaves no trace |
+| b | `PAPER` | height of the ridge up to which no ink shows |
 
 Source: the form of the pictures is that of MNIST, LeCun, Bottou, Bengio and Haffner (1998), "Gradient-based learning
 applied to document recognition", section III-A; smooth displacements as in Simard, Steinkraus and Platt (2003), "Best

@@ -38,7 +38,7 @@ def radii(x: Array, alpha: float = 1.5, beta: float = 2.0) -> Array:
 
 
 def sample_ellipse(rng: np.random.Generator, n: int, x: float = 0.0, noise: float = NOISE, dtype: Any = float) -> Array:
-    """Return n samples y (n, 2) of equation (1) at one input x >= 0; below, a radius may be negative."""
+    """Return n samples y (n, 2) of equation (1) at one input x >= 0; for x < 0 a radius may be negative."""
     return _sample(rng, np.full(validation.count("n", n), validation.non_negative("x", x)), noise).astype(
         validation.floating("dtype", dtype)
     )

@@ -48,7 +48,7 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
 STAND_IN = {"train": 10_000, "test": 2_000}
-"""How many synthetic digits stand in for a split. Like MNIST they are always the same, and no split shares any."""
+"""How many synthetic digits stand in for a split. Like MNIST they are always the same, and the splits share none."""
 
 
 def load(
@@ -76,7 +76,7 @@ def load(
     ValueError
         if a file is damaged, or holds something else than such images or labels; the message names it.
     FileNotFoundError
-        if `$EBM_NP_DATA` names no folder, or one that holds half of the pair.
+        if `$EBM_NP_DATA` names no folder, or one that holds only one file of the pair.
     ConnectionError
         if no mirror could serve a file; the message says which and why.
     ModuleNotFoundError

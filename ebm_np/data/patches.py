@@ -5,8 +5,8 @@ Zero-phase whitening (ZCA) of patches, fitted to rows x_1 ... x_N with mean m an
     C = 1/N \sum_n (x_n - m) (x_n - m)^T = U diag(l) U^T                                                       (1)
     W = U diag((l + eps)^{-1/2}) U^T,      whiten(x) = W (x - m),      unwhiten(x') = m + W^{-1} x'            (2)
 
-W is symmetric, and of all matrices that whiten it changes the patches least. With eps = 0 the whitened patches have
-covariance W C W^T = I; eps > 0 keeps the noise of directions with l << eps from being blown up.
+W is symmetric, and of all whitening matrices it changes the patches least, in mean square. With eps = 0 the whitened
+patches have covariance W C W^T = I; eps > 0 keeps the noise of directions with l << eps from being blown up.
 
 Whitening of a whole image (Olshausen and Field): the amplitude of natural images falls as 1/|f|, so the filter
 
@@ -68,7 +68,7 @@ def random_patches(images: Sequence[Array], rng: np.random.Generator, n: int, si
     patches = np.empty((n, *windows[0].shape[2:]), np.result_type(*windows))
     for i, window in enumerate(windows):
         mine = owner == i
-        # negative: counted from the image's last window back, as Python's indices are
+        # the row is negative: it counts back from the image's last window, as Python's indices do
         row, column = np.divmod(position[mine] - ends[i], max(1, window.shape[1]))
         patches[mine] = window[row, column]
     return patches.reshape(n, -1)
@@ -98,8 +98,8 @@ def fit_whitening(patches: Array, *, regularization: float = 1e-3) -> Whitening:
     Raises
     ------
     ValueError
-        if `regularization` is negative, or too small, 0 for instance, while the covariance is singular, as it is for N
-        <= d, and for patches whose DC component has been removed.
+        if `regularization` is negative, or too small (0, for instance) for a singular covariance, as N <= d patches
+        have, and patches whose DC component has been removed.
     """
     data = check.squarable("patches", patches, ("N", "d"))
     eps = check.non_negative("regularization", regularization)

@@ -17,29 +17,33 @@ Derivation
 ----------
 Write (2, 3) as y = B u: B is the identity, a crop or a fold. <.,.> sums over all indices.
 
-4. <g, B u> = <v, u>, v = B^T g:  g itself, g framed by p - 1 and q - 1 zeros, g continued periodically over u's pixels
+4. <g, B u> = <v, u>, v = B^T g: g (full), g framed by p - 1 and q - 1 zeros (valid), g repeated to u's size (circular)
 5. <v, u> = sum v_nc[i, j] K_mc[a, b] z_nm[i - a, j - b] = sum v_nc[k + a, l + b] K_mc[a, b] z_nm[k, l]    (k = i - a)
 6. dL/dz_nm[k, l]  = sum_cab K_mc[a, b] v_nc[k + a, l + b]         (read off: the valid correlation of v with K)
 7. dL/dK_mc[a, b]  = sum_nkl z_nm[k, l] v_nc[k + a, l + b]         (likewise: of v with z, summed over the batch)
-8. Hence the adjoint of full is valid, and of valid full correlation; of circular it is circular correlation.
+8. Hence the adjoint of full convolution is valid correlation, of valid it is full, of circular circular correlation.
 
 With x^(f) = sum_i x[i] exp(-2 pi i <f, i / S>), the DFT at size S, a circular convolution of size S is, at each f,
 
 9.  y^_c = sum_m K^_mc z^_m              (shift theorem)
 10. g~_m = sum_c conj(K^_mc) g^_c,   K~_mc = sum_n conj(z^_nm) g^_nc     (the DFTs of dL/dz, dL/dK: by Parseval)
-11. u is the circular one of any size S >= (h + p - 1, w + q - 1): nothing wraps onto anything.
-12. Let A be the map z -> y. The DFT is unitary up to scale, so A^T A of circular has the eigenvalues sigma(K^(f))^2,
-    f on the grid of size (h, w), K^(f) the M x C matrix: exact. K is real: f and -f agree, half of the grid says all.
+11. u is the circular convolution of any size S >= (h + p - 1, w + q - 1): padded so far, nothing wraps around.
+12. Let A be the map z -> y. The DFT is unitary up to scale, so A^T A of circular has exactly the eigenvalues
+    sigma(K^(f))^2, the squared singular values of the M x C matrices K^(f), f on the grid of size (h, w) (and 0, if
+    M > C). As K is real, f and -f have the same ones: half of the grid is enough.
 13. full = circular of size (h + p - 1, w + q - 1) after padding z by zeros, an isometry; valid = circular of size
-    (h, w) before a crop, of norm 1. So max_f sigma_max(K^(f))^2 on those grids is not below the largest eigenvalue l,
+    (h, w), then a crop, of norm 1. So max_f sigma_max(K^(f))^2 on those grids is not below l = lambda_max(A^T A),
 14. and not above l / (1 - eps), eps = pi^4/8 [(p - 1)^2 / (n_1 + 1)^2 + (q - 1)^2 / (n_2 + 1)^2], n = (h, w) for full,
-    (h - p + 1, w - q + 1) for valid. Let S = sup_t sigma_max(K^(t))^2 over all frequencies, attained at t = 0, say,
-    with the singular vector x. Rayleigh quotient: z = x sin(pi k / (n + 1)) has ||A z||^2 / ||z||^2 = mean of r(t) =
-    ||K^(t)^T x||^2 under |z^(t)|^2. Bernstein: 0 <= r <= S has degree p - 1, so r >= S (1 - sum (p - 1)^2 t_1^2 / 2).
-    Mean of t^2 <= pi^2/4 (2 - 2 cos t): at most pi^2/4 (2 - 2 cos(pi / (n + 1))) <= pi^4/4 / (n + 1)^2. (valid: A^T.)
+    (h - p + 1, w - q + 1) for valid. Let S = sup_t sigma_max(K^(t))^2 over all frequencies t, attained at t = 0, say,
+    with the singular vector x. Bound l from below by a Rayleigh quotient: for z = x sin(pi k / (n + 1)), one sine an
+    axis, ||A z||^2 / ||z||^2 is the mean of r(t) = ||K^(t)^T x||^2 with the weights |z^(t)|^2. Bernstein's inequality:
+    r, a trigonometric polynomial of degree p - 1 (q - 1) with 0 <= r <= S, has r >= S (1 - sum (p - 1)^2 t_1^2 / 2),
+    the sum over both axes. As t^2 <= pi^2/4 (2 - 2 cos t), the mean of t^2 is at most pi^2/4 (2 - 2 cos(pi / (n + 1)))
+    <= pi^4/4 / (n + 1)^2. (For valid, take A^T.)
 
-Two forms, equal in all tests. Direct: (5) as matrix products, all p q offsets of a strip of rows at a time, the
-columns of Chellapilla et al. 2006, on the side that has fewer channels; takes complex arguments. FFT: (9)-(11).
+Two forms, equal in all tests. Direct: (5) as products with a matrix whose columns are unrolled patches (im2col,
+Chellapilla et al. 2006), all p q offsets of a strip of rows at a time, on the side that has fewer channels; takes
+complex arguments. FFT: (9)-(11).
 
 Source: notes 08-2, "Convolutional sparse coding"; Kavukcuoglu et al. 2010; Bristow, Eriksson & Lucey 2013 (9).
 """
@@ -57,8 +61,8 @@ from ebm_np.foundations.validation import choice, count, squarable
 BOUNDARIES = ("full", "valid", "circular")
 METHODS = ("auto", "direct", "fft")
 COLUMN, TRANSFORM = 24, 130
-"""For `method="auto"`, in multiplications of a matrix product: what writing one number of the columns costs, and what
-one pixel of a Fourier transform does. Fitted to 93 sizes in each type: the choice costs at most 1.3 times the best."""
+"""For `method="auto"`: the cost of writing one number of the columns, and of one pixel of a Fourier transform, both in
+multiplications of a matrix product. Fitted to 93 sizes in each type: the choice costs at most 1.3 times the best."""
 STRIP = 2**19
 """How many numbers the columns of the direct form hold at a time: 4 MB, about a cache."""
 
@@ -96,7 +100,7 @@ def correlate(y: Array, K: Array, boundary: str, *, method: str = "auto") -> Arr
     """Return the adjoint of z -> `convolve(z, K, boundary)` at y, dL/dz if y is dL/d(K * z): equations 4 and 6.
 
     Takes images (N, C, H, W) and kernels (M, C, p, q), returns maps (N, M, h, w). For "full" it is the valid
-    correlation, so that y must be as large as the kernels; else see `convolve`.
+    correlation, so y must be at least as large as the kernels; all else as in `convolve`.
     """
     y = squarable("y", y, ("N", "C", "H", "W"), analytic=True)
     K = squarable("K", K, ("M", y.shape[1], "p", "q"), analytic=True)
@@ -113,7 +117,7 @@ def kernel_grad(z: Array, g: Array, size: Sequence[int], boundary: str, *, metho
     """Return the adjoint of K -> `convolve(z, K, boundary)` at g, dL/dK if g is dL/d(K * z): equations 4 and 7.
 
     Takes maps (N, M, h, w), images (N, C, H, W) and the kernels' size (p, q); returns (M, C, p, q), summed over the
-    batch; else see `convolve`.
+    batch; all else as in `convolve`.
     """
     z = squarable("z", z, ("N", "M", "h", "w"), analytic=True)
     choice("boundary", boundary, BOUNDARIES)
@@ -140,8 +144,8 @@ def largest_eigenvalue(K: Array, shape: Sequence[int], boundary: str) -> float:
     """Return the largest eigenvalue of z -> `correlate(convolve(z, K), K)` for maps of `shape` (h, w): equation 12.
 
     Exact for "circular"; for "full" and "valid" an upper bound (13), tight where maps are large beside kernels (14):
-    random kernels p x p gave 2 to 5 % too much at h = 6 p, 5 to 10 % at 4 p; at h = p 30 to 100 % for full, several
-    times for valid. Twice it is the Lipschitz constant of dE/dz for E = ||y - K * z||^2.
+    for random kernels p x p it was 2 to 5 % too large at h = 6 p, 5 to 10 % at 4 p; at h = p 30 to 100 % for full, and
+    several times too large for valid. Twice this eigenvalue is the Lipschitz constant of dE/dz for E = ||y - K * z||^2.
     """
     K = squarable("K", K, ("M", "C", "p", "q")).astype(np.float64)
     h, w = _pair("shape", shape)
@@ -223,7 +227,7 @@ def _kernel_grad(z: Array, v: Array) -> Array:
     grad, maps = np.zeros((M, C * p * q), z.dtype), z.reshape(N, M, h * w)
     for top, end in _strips(N * C * p * q * w, h):
         strip, columns = maps[:, :, top * w : end * w], _columns(v, p, q, top, end)
-        if strip.shape[2] > columns.shape[1]:  # a product of each sample is smaller than its maps
+        if strip.shape[2] > columns.shape[1]:  # one product a sample, (M, C p q), is smaller than its maps
             grad += (strip @ columns.transpose(0, 2, 1)).sum(axis=0)
         else:
             grad += np.tensordot(strip, columns, axes=((0, 2), (0, 2)))
@@ -243,7 +247,7 @@ def _strips(row: int, h: int) -> Iterator[tuple[int, int]]:
 
 
 def _turn(K: Array) -> Array:
-    """Return K turned by half a turn, its channels exchanged: correlation with it is convolution, and vice versa."""
+    """Return K rotated by 180 degrees, M and C exchanged: correlation with it is convolution, and vice versa."""
     return K[:, :, ::-1, ::-1].swapaxes(0, 1)
 
 
@@ -266,7 +270,7 @@ def _kernel_grad_fft(z: Array, v: Array) -> Array:
 
 
 def _fourier(product: str, a: Array, b: Array, least: Sequence[int], kept: Sequence[int], *, adjoint: bool) -> Array:
-    """Return the first `kept` pixels of what a^ (for an adjoint its conjugate) and b^ give, at a size >= least."""
+    """Return the first `kept` pixels whose DFT, of a size >= least, is the `product` of a^ (or conj a^) and b^."""
     S = tuple(fft.next_fast_len(n, real=True) for n in least)
     transform = fft.rfft2(a, S)
     found = np.einsum(product, transform.conj() if adjoint else transform, fft.rfft2(b, S))

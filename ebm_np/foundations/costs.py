@@ -14,7 +14,7 @@ log(1 - y~) of a sigmoid that has rounded to 1 is minus infinity. So the decoder
 1. -log y~ = softplus(-a) and -log(1 - y~) = softplus(a), with softplus(a) = log(1 + e^a) = max(a, 0) + log(1 + e^-|a|)
 2. C_i = y_i softplus(-a_i) + (1 - y_i) softplus(a_i) = y_i max(-a_i, 0) + (1 - y_i) max(a_i, 0) + log(1 + e^-|a_i|)
        = ([a_i > 0] - y_i) a_i + log(1 + e^-|a_i|),   [true] = 1, [false] = 0
-3. no term is negative, so nothing cancels: softplus(a) - y a, the same number, has lost half of its digits at a = 18
+3. no term is negative, so nothing cancels: softplus(a) - y a, the same number, loses half its digits at a = 18, y = 1
 4. softplus' = sigmoid:  dC/da = -y (1 - y~) + (1 - y) y~ = y~ - y;   and dC/dy = softplus(-a) - softplus(a) = -a.
 
 Rows are samples: y and y~ (or a) broadcast against each other, (..., d) -> (...).
@@ -67,7 +67,7 @@ def binary_cross_entropy_grad(y: Array, a: Array) -> Array:
 def gaussian_kl(mu: Array, log_v: Array) -> Array:
     """Return D_KL(N(mu, v) || N(0, I)) over the last axis, in nats: (..., k), (..., k) -> (...).
 
-    The note forgets the brackets: without them v_i alone stands under the sum.
+    The note forgets the brackets round the summand: as it is written, the sum runs over v_i alone.
 
     >>> gaussian_kl(np.array([0.0, 2.0]), np.array([0.0, 0.0])).item()
     2.0

@@ -40,9 +40,8 @@ STEP = 1e-30
 class GradientCheck(NamedTuple):
     """The verdict of `gradient_check`.
 
-    `error` is max |claimed - numeric| over max |numeric|; `worst` is the place of the largest difference among all
-    numbers of the parameters, in order (among the directions, if there were any); `claimed` and `numeric` are compared
-    as vectors.
+    `error` is max |claimed - numeric| over max |numeric|; `worst` is the index of the largest difference in the
+    flattened parameters (among the directions, if any were drawn); `claimed` and `numeric` are the vectors compared.
     """
 
     passed: bool
@@ -86,7 +85,7 @@ def central_difference(f: Callable[[Any], Any], x: Any, direction: Any, step: fl
 
 
 def complex_step_gradient(f: Callable[[Any], Any], x: Any) -> Any:
-    """Return the whole gradient of a scalar f at x, in the structure of x: one evaluation of f a number in x.
+    """Return the whole gradient of a scalar f at x, in the structure of x, by one evaluation of f per number in x.
 
     >>> complex_step_gradient(lambda x: x[0] * x[1] ** 2, np.array([3.0, 2.0])).tolist()
     [4.0, 12.0]
@@ -112,15 +111,15 @@ def gradient_check(
     gradient : same structure and shapes as x
     x : array, or a NamedTuple of arrays as all models' `Params` are; float64
     rtol : largest difference allowed, relative to the largest component of the gradient (of those along `directions`).
-        So do not check where the gradient is 0: what rounding leaves of it would have to be right to its own last digit
-    directions : 0 checks every component; n > 0 checks n random directions instead, for parameters too many to count
+        So do not check at a point where the gradient is 0: a relative error compares nothing but rounding there
+    directions : 0 checks every component; n > 0 checks n random directions instead, where components are too many
     rng : draws those directions
 
     Raises
     ------
     ValueError
-        if the shapes of gradient and x differ, or if complex step and central difference tell different stories, that
-        is, if f is not analytic code (or has a kink at x): then there is nothing to compare with.
+        if the shapes of gradient and x differ, or if complex step and central difference disagree, that is, if f is
+        not analytic code (or has a kink at x): then there is nothing to compare the claimed gradient with.
     """
     positive("rtol", rtol)
     count("directions", directions, minimum=0)
@@ -144,7 +143,7 @@ def gradient_check(
 
 
 def _point(name: str, tree: Any, like: Any = None, *, finite: bool = True) -> Any:
-    """Return a tree of real numbers, of the shapes of `like`, if that is given: complex ones for nested steps."""
+    """Return a tree of real numbers (or complex ones, for nested steps), of the shapes of `like` if that is given."""
     checked = tree_map(lambda leaf: array(name, leaf, None, finite=finite, analytic=True), tree)
     if like is not None:
         shapes, expected = ([leaf.shape for leaf in leaves(part)] for part in (checked, like))
@@ -161,7 +160,7 @@ def _refuse_non_analytic(f: Callable[[Any], Any], x: Any, along: list[Any], nume
     if not np.isfinite(numeric).all():
         return  # fails the comparison with the claimed gradient, whatever that is
     size = np.abs(f(x))
-    for step in (6e-6, 1e-8, 1e-4):  # f may bend sharply, end nearby, or be large: one step that agrees is enough
+    for step in (6e-6, 1e-8, 1e-4):  # f may curve sharply, be undefined nearby, or be large: one step will do
         with np.errstate(all="ignore"):
             difference = np.array([central_difference(f, x, d, step) for d in along])
         rounding = 100 * np.finfo(float).eps * size / step

@@ -16,8 +16,8 @@ Let L be a scalar, G = dL/dA (N, k), A = X W^T + b.
 3. dL/dX = G W,   dL/dW = G^T X,   dL/db = sum_n G_n       (read off)
 4. h = sigma(a) elementwise:  dL/da = dL/dh * sigma'(a).
 
-Each of these sigma' and sigma'' can be told from h alone, so a forward pass need remember nothing but what the layers
-hand on:
+Each of these sigma' and sigma'' is a function of h alone, so a forward pass need store nothing but the outputs of the
+layers:
 
     sigma       sigma'(a)          sigma''(a)
     tanh        1 - h^2            -2 h (1 - h^2)
@@ -108,8 +108,8 @@ ACTIVATIONS = {
 def init_mlp(rng: np.random.Generator, widths: tuple[int, ...], dtype: Any = np.float64, power: float = 2.0) -> Layers:
     """Return random layers for the given widths, e.g. (1, 8, 8, 2): W ~ N(0, power / d) and b = 0.
 
-    ReLU halves the power of what goes through it, hence 2 (He et al. 2015); 1 where an activation is steep at 0 and
-    passes it on, as tanh does (LeCun et al. 1998).
+    ReLU halves the mean square of what passes through it, hence 2 (He et al. 2015); take 1 for an activation of slope 1
+    at 0, which keeps it, such as tanh (LeCun et al. 1998).
 
     >>> [layer.W.shape for layer in init_mlp(np.random.default_rng(0), (1, 8, 2))]
     [(8, 1), (2, 8)]
@@ -153,7 +153,8 @@ def mlp_backward(
 ) -> list[Array]:
     """Return dL/da of each layer, [dL/da_1, ...], from grad = dL/d(output): equations 4 and 3, from the end back.
 
-    `also`, if given, holds for each layer a further dL/da, by which L depends on a otherwise than through the output.
+    `also`, if given, holds for each layer a further dL/da, for an L that depends on a directly, not only through the
+    output.
 
     >>> double = Affine(np.array([[2.0]]), np.zeros(1))
     >>> hs = mlp_forward((double, double), np.array([[1.0]]), "relu")
@@ -202,7 +203,7 @@ def mlp_taylor(layers: Layers, x: Array, dx: Array, ddx: Array, activation: str)
 def checked_layers(
     name: str, layers: Layers, first: int | str = "d", last: int | str = "k", *, analytic: bool = False
 ) -> Layers:
-    """Return the layers, from `first` numbers to `last`, if they are finite and each fits to the next."""
+    """Return the layers, which map `first` numbers to `last`, if they are finite and each fits the next."""
     if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Affine) for layer in layers):
         got = "an empty one" if layers == () else type(layers).__name__
         raise TypeError(f"{name}: expected a tuple of Affine layers, got {got}")

@@ -12,7 +12,7 @@ def softplus(a: Array) -> Array:
     r"""Return log(1 + exp(a)), elementwise, without overflow; its derivative is `sigmoid`.
 
     For a > 0 the large part is taken out, log(1 + e^a) = a + log(1 + e^-a), so that only e^-|a| is ever computed; and
-    -|a| is written min(a, -a), which complex arguments understand.
+    -|a| is written min(a, -a), which serves complex arguments too.
 
     >>> softplus(np.array([-1000.0, 0.0, 1000.0])).round(6).tolist()
     [0.0, 0.693147, 1000.0]

@@ -6,8 +6,8 @@ r"""Optimizers as pairs of pure functions: `init(params) -> state`, `step(params
                        theta <- theta - eta m^ / (sqrt(v^) + eps),   m^ = m / (1 - b1^t),  v^ = v / (1 - b2^t)
                                                                                     (Kingma & Ba 2015)
 
-Parameters and gradients are the same NamedTuples of arrays; a state is whatever continues the algorithm, and none of
-them is ever written to.
+Parameters and gradients are the same NamedTuples of arrays; a state is what the next step has to know of the steps
+before. None of the three is ever written to.
 """
 
 import math
@@ -68,11 +68,11 @@ class AdamState(NamedTuple):
 def adam(rate: float = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """Return Adam: steps of about `rate` in every coordinate, whatever the gradient's scale.
 
-    Kept are the discounted sums M = m / (1 - b1) and V = v / (1 - b2). With r = sqrt((1 - b2^t) / (1 - b2)),
+    The state holds the discounted sums M = m / (1 - b1) and V = v / (1 - b2). With r = sqrt((1 - b2^t) / (1 - b2)),
 
         m^ / (sqrt(v^) + eps) = r (1 - b1) / (1 - b1^t) M / (sqrt(V) + r eps):
 
-    so all corrections are two numbers, and cost no pass over the arrays.
+    so the bias corrections are two scalars, and cost no pass over the arrays.
 
     >>> optimizer, theta = adam(0.1), np.array([1.0, 1.0])
     >>> optimizer.step(theta, np.array([1e-3, -1e3]), optimizer.init(theta))[0].round(4).tolist()
@@ -105,10 +105,10 @@ def projected(
 ) -> Optimizer:
     """Return `optimizer` with each step followed by `onto`, the projection on the parameters that are allowed.
 
-    `along`, (params, grads) -> grads, removes from the gradient what points out of the allowed set, before the step is
-    made. Gradient descent can do without: to first order `onto` undoes that part. Adam cannot, as it scales coordinates
-    one by one. On the sphere the gradient at the optimum is a multiple of theta; Adam would make +-rate of each
-    coordinate of it, and walk on to where all are of the same size. For unit columns W, for instance, `along` is
+    `along`, (params, grads) -> grads, removes from the gradient its part normal to the allowed set, before the step is
+    made. Gradient descent can do without: to first order `onto` undoes that part. Adam cannot, as it rescales each
+    coordinate by itself. On the sphere the gradient at the optimum is a multiple of theta; Adam would turn each of its
+    coordinates into +-rate, and drift to where all are of the same size. For unit columns W, for instance, `along` is
     `lambda at, grads: grads._replace(W=tangent(at.W, grads.W, 0))`.
 
     >>> optimizer = projected(gradient_descent(0.1), lambda theta: np.maximum(theta, 0))
@@ -128,7 +128,7 @@ def projected(
 
 
 def tangent(unit: Array, grad: Array, axis: int | tuple[int, ...]) -> Array:
-    """Return the gradient without its part along unit vectors, whose coordinates run over `axis`: g - u <u, g>.
+    """Return the tangential part of the gradient at unit vectors u, whose coordinates run over `axis`: g - u <u, g>.
 
     >>> tangent(np.array([0.0, 1.0]), np.array([3.0, 4.0]), 0).tolist()
     [3.0, 0.0]

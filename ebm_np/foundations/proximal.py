@@ -15,7 +15,7 @@ def shrink(v: Array, threshold: float | Array, out: Array | None = None) -> Arra
     ----------
     v : array of any shape
     threshold : t >= 0, a number or an array that broadcasts
-    out : another array than v, where to put the result; a new one if None
+    out : where to put the result, an array other than v; a new one if None
 
     Examples
     --------
@@ -27,4 +27,4 @@ def shrink(v: Array, threshold: float | Array, out: Array | None = None) -> Arra
         np.maximum(out, -threshold, out=out)
     else:
         out = np.clip(v, -threshold, threshold, out=out)
-    return np.subtract(v, out, out=out if np.ndim(out) else None)  # into a number nothing can be written
+    return np.subtract(v, out, out=out if np.ndim(out) else None)  # a scalar cannot be written into

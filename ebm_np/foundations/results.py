@@ -19,8 +19,8 @@ class Inference(NamedTuple):
     z: Array  # (N,) or (N, k)
     energy: Array  # (N,): E(y, z-check), the free energy at zero temperature
     n_iter: int  # iterations; of the slowest sample where each has its own
-    converged: Array  # (N,) bool: does z meet the stopping rule? (In `latent.inference`: is it stationary, no maximum?)
-    trace: Array  # (T, N, ...): z along the way, T = 0 unless it is kept; who keeps it says whether the start is in it
+    converged: Array  # (N,) bool: does z meet the stopping rule? (In `latent.inference`: stationary, not a maximum?)
+    trace: Array  # (T, N, ...): z along the way, T = 0 unless it is kept; its function says whether the start is in it
 
 
 class Fit(NamedTuple, Generic[P]):

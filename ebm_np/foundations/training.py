@@ -3,10 +3,11 @@ r"""The loop that every `fit` runs: mini-batches, a gradient, a step, and a reco
     theta <- step(theta, d/dtheta (1/|B|) sum_{n in B} loss_n(theta)),    B a mini-batch of the data
 
 The last batch of an epoch may be smaller: a sample of it then counts for more in that step. The loss that is recorded
-weighs each batch by its size, and so is the mean over all samples.
+weights each batch by its size, and so is the mean over all samples.
 
-Samples that training never sees tell when to stop: with `held_out` the parameters returned are those, of the start and
-after each epoch, whose held-out loss is lowest. So training can do no harm, as far as those samples can tell.
+Early stopping: samples that training never sees tell when to stop. With `held_out` the parameters returned are those of
+lowest held-out loss among the start and the end of each epoch. So training can do no harm, as far as those samples can
+tell.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from ebm_np.foundations.validation import count, function, generator, instance, 
 P = TypeVar("P")
 
 LARGEST_KEPT = 31 << 20
-"""Bytes; glibc learns from arrays of up to 32 MB."""
+"""Bytes; glibc raises its threshold (`_keep_freed_memory`) for arrays of up to 32 MB."""
 
 Callback = Callable[[int, float], None]
 """Called after each epoch with its number, from 1, and its mean loss: for progress bars."""
@@ -63,8 +64,8 @@ def minimize(
     batch_size : None means all samples at once
     rng : shuffles the samples of each epoch; None keeps the listed order
     held_out : params -> loss of samples that are not among the n
-    patience : with `held_out`, stop when so many epochs in a row were no better than the best before them
-    watch : called before the first epoch and after each with its number, from 0, and the parameters there
+    patience : with `held_out`, stop after so many epochs in a row without a new lowest held-out loss
+    watch : called with the number of epochs done and the parameters: before the first epoch, with 0, and after each
 
     Raises
     ------
@@ -130,10 +131,11 @@ def _epoch(
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep the memory of arrays that are freed: each step of training wants as much again.
+    """Let the C library keep the memory of arrays that are freed: each step of training asks for as much again.
 
-    glibc returns any array of more than 128 KB to the system at once, and what the next one gets comes back page by
-    page, which costs more than the arithmetic. Once it has seen a larger one freed, it keeps all that are smaller.
+    glibc returns a freed array of more than 128 KB to the system at once, and the memory of the next one comes back
+    page by page, which costs more than the arithmetic. When a larger one is freed, glibc raises that threshold to its
+    size, and keeps all that are smaller.
     """
     np.empty(LARGEST_KEPT, np.uint8)
 
@@ -153,5 +155,5 @@ def _diverged(epoch: int) -> FloatingPointError:
 
 
 def _is_sound(leaf: Array) -> bool:
-    """Say whether these numbers pass where `validation.squarable` is the door, nearly; False for NaN."""
+    """Say whether their norm is below `largest_squarable`, so that `squarable` accepts the numbers; False for NaN."""
     return bool(np.vdot(leaf, leaf) < largest_squarable(leaf.dtype) ** 2)

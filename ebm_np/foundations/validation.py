@@ -1,4 +1,4 @@
-"""Where errors about arguments are worded, unless one module alone needs them.
+"""The checks of arguments, and the wording of their errors, unless one module alone needs them.
 
 Each function takes the argument's name and its value, returns the value in the form in which the mathematics wants it,
 or raises one error that says which argument, what was expected and what came: `TypeError` where the kind of thing is
@@ -26,7 +26,7 @@ def array(
 ) -> Array:
     """Return `value` as a real floating array of the expected shape: float32 stays, everything else becomes float64.
 
-    Any shape will do if it is None.
+    If `shape` is None, any shape will do.
 
     With `analytic` complex numbers pass too, so that gradients can be checked through this door by the complex step.
 
@@ -35,7 +35,7 @@ def array(
     TypeError
         if it is not an array of real numbers (`None`, strings, objects, complex numbers).
     ValueError
-        if the shape is another, if it is empty (unless `empty`), or if it holds NaN or infinity (unless `not finite`).
+        if the shape is another, if it is empty (unless `empty`), or if it holds NaN or infinity (if `finite`).
 
     Examples
     --------
@@ -72,7 +72,7 @@ def squarable(name: str, value: Any, shape: Shape, *, empty: bool = False, analy
     Raises
     ------
     TypeError, ValueError
-        as `array` does, and `ValueError` for numbers beyond a thousandth of the square root of the largest.
+        as `array` does, and `ValueError` beyond a thousandth of the square root of the type's largest number.
     """
     numbers = array(name, value, shape, analytic=analytic, empty=empty, finite=False)
     if not numbers.size:
@@ -111,7 +111,7 @@ def signs(name: str, value: Any, shape: Shape) -> Array:
 
 
 def positive(name: str, value: Any, *, infinite: bool = False, moderate: bool = False) -> float:
-    """Return `value` as a float > 0; infinity only where `infinite`; `moderate`: it and 1 / it can be squared.
+    """Return `value` as a float > 0; infinity only if `infinite`; if `moderate`, it and its inverse are `squarable`.
 
     >>> positive("beta", 0)
     Traceback (most recent call last):

@@ -4,7 +4,7 @@ r"""Denoising: with the parameters fixed, descend the free energy in y (question
 
 If F was trained, its valley is the data manifold, and the path leads from a noisy y to a clean one. At zero temperature
 grad_y F_inf = 2 (y - g(z-check)), so that a single step of eta = 1/2 lands on the manifold, at the point nearest to y;
-at finite temperature the point reached is a compromise among all latents that could explain y.
+at finite temperature it lands on the posterior mean of g(z), a compromise among all latents that could explain y.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
     Raises
     ------
     TypeError, ValueError
-        for an argument of the wrong kind, shape or value, by its name.
+        for an argument of the wrong kind, shape or value; the message names it.
     FloatingPointError
         if the descent diverges, to numbers whose squares are not finite: the rate is too large for the curvature of F.
 

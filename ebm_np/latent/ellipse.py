@@ -10,8 +10,8 @@ r"""The ellipse: the smallest latent-variable energy-based model, and the whole 
     symbol      name                 shape            meaning
     y           y                    (N, 2)           observations, rows are samples
     z           z                    (K,) or (N, K)   latent angles, in radians: a grid for all, or K for each sample
-    w           Params.w             (2,)             radii; w1 < 0 puts z = 0 on the left, and one negative sign of the
-                                                      two makes z run clockwise
+    w           Params.w             (2,)             radii; w1 < 0 puts z = 0 on the left, and if one of the two is
+                                                      negative and the other positive, z runs clockwise
     E           energy               (N, K)           squared distance; its unit is that of y squared
     F           free_energy          (N,)             depends on y alone
 
@@ -117,7 +117,7 @@ def energy_curvature_z(params: Params, y: Array, z: Array) -> Array:
 
 
 def energy_grad_y(params: Params, y: Array, z: Array) -> Array:
-    """Return dE(y_n, z_n)/dy = 2 (y - g(z)) with one z a sample: (N, 2), (N,) -> (N, 2).
+    """Return dE(y_n, z_n)/dy = 2 (y - g(z)), with one z for each sample: (N, 2), (N,) -> (N, 2).
 
     >>> energy_grad_y(Params(np.array([2.0, 1.5])), np.array([[3.0, 1.0]]), np.array([0.0])).tolist()
     [[2.0, 2.0]]
@@ -139,7 +139,7 @@ def infer(params: Params, y: Array, *, method: str = "secular", z0: float | Arra
     params : radii w (2,)
     y : observations (N, 2)
     method : "secular" (`nearest_point`): exact, global, all samples at once; or one of `inference.METHODS`, which
-        serve any decoder and of which those that start from z0 may land in the wrong minimum
+        serve any decoder; those that start from z0 may land in the wrong minimum
     z0 : start(s) z~, a number or (N,), of the methods that descend; the lecture takes 0.5
 
     Raises

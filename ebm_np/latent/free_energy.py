@@ -8,7 +8,7 @@ r"""From a table of energies to the free energy: softmin and Gibbs weights.
 `beta` is the inverse temperature ("coldness"). Because (1) is a mean and not a sum over latents, F lies between the
 least and the mean energy, min E <= F_beta <= mean E; it falls as beta rises, F_beta - min E <= log(K) / beta; beta ->
 inf gives (4) and beta -> 0 the mean. The lecture's softmin has the 1/|Z| too (48 points on the circle). Note 08-3
-writes (4) as "min_z E(y, z-check)"; the minimum over z of something that holds no z is meant as above.
+writes (4) as "min_z E(y, z-check)", where no z is left to minimise over; it means (4).
 
 Derivation of (3): dF/dE_k = -(1/beta) (1/S) dS/dE_k with S = sum_j exp(-beta E_j), and dS/dE_k = -beta exp(-beta E_k).
 
@@ -34,7 +34,7 @@ def softmin(energy: Array, beta: float, axis: int = -1) -> Array:
     Parameters
     ----------
     energy : table of energies (..., K), in any unit; infinity marks a latent that is forbidden
-    beta : inverse temperature in (0, inf], in one over that unit
+    beta : inverse temperature in (0, inf], in the inverse of that unit
 
     Raises
     ------
@@ -86,7 +86,7 @@ def gibbs(energy: Array, beta: float, axis: int = -1) -> Array:
 def posterior(
     energy: Callable[[Array], Array], z_check: Callable[[], Array], beta: float, z: Array
 ) -> tuple[Array, Array]:
-    """Return latents and their weights p(z|y), on which every gradient of F is a weighted mean.
+    """Return latents and their weights p(z|y): with these, every gradient of F is a weighted mean of those of E.
 
     At finite beta these are the grid `z` (K,) and the Gibbs weights (N, K) of its energies; at infinite beta all the
     weight is on z-check, and the latents are (N, 1).

@@ -21,7 +21,7 @@ Derivation
 With the residual r = y - f(x) * g(z), componentwise, and weights c_nk on the table of energies:
 
 1. d/df of sum c E = -2 sum_k c r g,   d/dg = -2 c r f                        product rule
-2. from there on f and g are networks: `layers.mlp_vjp` gives the gradients of their parameters
+2. from there on it is backpropagation: `layers.mlp_vjp` gives the gradients of the parameters of f and g
 3. dE/dz = -2 <r, f * g'>,   d2E/dz2 = 2 ||f * g'||^2 - 2 <r, f * g''>         with g', g'' from `layers.mlp_taylor`
 4. grad F_beta = sum_k p_k grad E_k, and grad F_inf = grad E at z-check        as in `ellipse`, derivations 3 and 4
 
@@ -59,10 +59,10 @@ def init(
 ) -> Params:
     """Return random networks f of widths (1, *hidden, 2) and g of widths (2, *g_hidden, 2), g the identity if None.
 
-    The input is one number in [0, 1], and a ReLU that is dead on all of [0, 1] never learns. So the first layer of f is
-    a row of hinges: slope sqrt(2), one kink x = -b / W drawn in each of equal parts of [0, 1]; and the units behind
-    them start with a bias of 1/2. With normal weights and biases one start in three ends with more than five times the
-    loss.
+    The input is one number in [0, 1], and a ReLU that is dead on all of [0, 1] never learns. So the units of the first
+    layer of f are hinges of slope sqrt(2): [0, 1] is divided into equal parts, one for each unit, and in it the unit's
+    kink x = -b / W is drawn. The hidden layers behind start with a bias of 1/2. With normal weights and biases one
+    start in three ends with more than five times the loss.
     """
     validation.generator("rng", rng)
     dtype = validation.floating("dtype", dtype)
@@ -101,7 +101,7 @@ def energy(params: Params, x: Array, y: Array, z: Array) -> Array:
 
 
 def energy_grad_y(params: Params, x: Array, y: Array, z: Array) -> Array:
-    """Return dE(x_n, y_n, z_n)/dy = 2 (y - f(x) * g(z)) with one z a sample: (N, 1), (N, 2), (N,) -> (N, 2)."""
+    """Return dE(x_n, y_n, z_n)/dy = 2 (y - f(x) * g(z)), one z for each sample: (N, 1), (N, 2), (N,) -> (N, 2)."""
     return 2 * (y - radii(params, x) * curve(params, z))
 
 
@@ -120,8 +120,8 @@ def energy_grad_params(params: Params, x: Array, y: Array, z: Array, weights: Ar
 def infer(params: Params, x: Array, y: Array, *, n_grid: int = 48) -> Inference:
     """Return z-check = argmin_z E(x, y, z) for each sample, in [0, 2 pi).
 
-    Without layers in g this is the exact inference of the ellipse with radii f(x); with them, Newton in every well that
-    a grid of `n_grid` latents shows (`inference.newton`).
+    Without layers in g this is the exact inference of the ellipse with radii f(x); with them, Newton's method in every
+    well that a grid of `n_grid` latents shows (`inference.newton`).
 
     Raises
     ------

@@ -59,7 +59,7 @@ Method = Callable[..., Inference]
 
 
 def _scale_free(method: Method) -> Method:
-    """Show a method each sample's energy in units of its own range: tolerances then mean the same in all units."""
+    """Give a method each sample's energy in units of its range over z: tolerances then mean the same in all units."""
 
     @wraps(method)
     def scaled(landscape: Landscape, z0: Array, **options: int) -> Inference:
@@ -76,7 +76,7 @@ def _scale_free(method: Method) -> Method:
 
 @_scale_free
 def exhaustive(landscape: Landscape, z0: Array, n_grid: int = 48, n_zooms: int = 7) -> Inference:
-    """Return the best of `n_grid` latents, looked at more closely `n_zooms` times.
+    """Return the best of `n_grid` latents, refined `n_zooms` times by a finer grid around it.
 
     z0 (N,) says only how many samples there are, and of which type z is.
     """

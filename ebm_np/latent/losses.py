@@ -2,12 +2,12 @@ r"""What training minimises: losses of free energies, and the loss functional th
 
     energy     l = F(y)                                pull the data down
     hinge      l = [m - (F(y^) - F(y))]+               ... until the contrastive y^ lies a margin m above y
-    log        l = log(1 + exp(F(y) - F(y^)))          the same with a soft, endless margin
+    log        l = log(1 + exp(F(y) - F(y^)))          the same with a soft, infinite margin
     functional L = (1/N) sum_n l(F, y_n)
 
-y is an observation (cold, low energy), y^ ("y-hat") a point that should be hot. The energy loss needs no y^: it is safe
-as long as the latent cannot make F low everywhere. The two contrastive losses push y^ up by as much as they pull y
-down.
+y is an observation (cold: of low energy), y^ ("y-hat") a contrastive point that should be hot. The energy loss needs no
+y^: it does not collapse as long as the latent has not the capacity to make F low everywhere. The slopes of the two
+contrastive losses in F(y) and F(y^) are equal and opposite: they push y^ up as hard as they pull y down.
 
 By the chain rule dL/dtheta = (1/N) sum_n [ dl/dF dF(y_n)/dtheta + dl/dF^ dF(y^_n)/dtheta ]; so a loss is its value and
 its two slopes, and a model only has to say what sum_n c_n dF(y_n)/dtheta is for given weights c.

@@ -2,22 +2,23 @@ r"""The point of an ellipse nearest to y: inference in closed form, nearly.
 
     z-check = argmin_z E(y, z),    E = (y1 - w1 cos z)^2 + (y2 - w2 sin z)^2 = ||y - diag(w) c||^2,    ||c|| = 1
 
-for c = (cos z, sin z): a quadratic on a circle, and its global minimum can be told from all other stationary points.
+for c = (cos z, sin z): a quadratic on the unit circle, whose global minimum can be told from all other stationary
+points.
 
 Derivation
 ----------
 1. Stationarity with a multiplier t for ||c|| = 1:   (w_i^2 + t) c_i = w_i y_i.
-2. The *global* minimum is the stationary point with w_i^2 + t >= 0 for both i, and no other has this (Moré & Sorensen
-   1983: it is the subproblem of a trust region). So with tau = t + min w^2 >= 0 and d_i = w_i^2 - min w^2,
+2. A stationary point is a *global* minimum if and only if w_i^2 + t >= 0 for both i (Moré & Sorensen 1983, who solve
+   the trust-region subproblem). So with tau = t + min w^2 >= 0 and d_i = w_i^2 - min w^2,
    c_i(tau) = w_i y_i / (tau + d_i).
 3. Find tau with ||c(tau)|| = 1, the secular equation. Since 1/||c|| is concave and rising in tau, Newton on
    1/||c(tau)|| = 1 never overshoots from the left, and tau = max_i(|w_i y_i| - d_i) is to the left: there |c_i| = 1 for
    one i. No grid, no safeguard, no wrong minimum.
 4. Newton's step: with n = ||c||^2 and dn/dtau = -2 sum_i c_i^2 / (tau + d_i), it is
    (1 - n^(-1/2)) / (d n^(-1/2) / dtau) = n (n^(1/2) - 1) / sum_i c_i^2 / (tau + d_i).
-5. "Hard case": y on the longer axis and so near the centre that the start in 3 is not positive. There z-check ties with
-   its mirror image: on the longer axis c_i = w_i y_i / d_i, and the other is +-sqrt(1 - c_i^2). Of two angles that tie
-   the smaller in [0, 2 pi) is returned.
+5. "Hard case": y on the longer axis and so near the centre that the start in 3 is not positive. Then tau = 0, and
+   z-check ties with its mirror image: c_i = w_i y_i / d_i along the longer axis, +-sqrt(1 - c_i^2) along the other. Of
+   two angles that tie the smaller in [0, 2 pi) is returned.
 """
 
 import numpy as np
@@ -78,5 +79,5 @@ def _tied_angle(target: Array, d: Array) -> Array:
     cosine_or_sine = np.divide(target, d, out=np.zeros_like(target), where=d > 0).sum(axis=0)
     along = np.where((d == 0).all(axis=0), 1, cosine_or_sine)
     across = np.sqrt(1 - along**2)
-    # the first axis is the longer one: z ties with 2 pi - z; the second is: z ties with pi - z, modulo 2 pi
+    # if the first axis is the longer one, z ties with 2 pi - z; if the second is, with pi - z, modulo 2 pi
     return np.where(d[1] == 0, np.arctan2(across, along), np.arctan2(along, np.where(along < 0, -across, across)))

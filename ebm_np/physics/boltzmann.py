@@ -9,34 +9,36 @@ r"""The restricted Boltzmann machine: an energy that is trained to be low on dat
     log PL(v) = sum_i log p(v_i | all others) = -sum_i softplus(F(v) - F(v with v_i turned))                       (7)
 
     symbol   name         shape           meaning
-    v, h     v, h         (N, d), (N, k)  visible and hidden units; v may be gray, in [0, 1]: a mean of many
+    v, h     v, h         (N, d), (N, k)  visible and hidden units; v may be gray, in [0, 1]: means of bits
     W, b, c  Params       (d, k), (d,), (k,)
     v^       chains       (M, d)          states of M chains, as many as one likes
 
 F is the softmin over h of the latent chapter, at beta = 1 and with a sum in place of the mean: softmin = F + k log 2.
-(6) is the hinge loss of that chapter (`losses`) with a margin that is never reached, its v^ being what the machine
-itself finds likely: contrastive divergence (CD-K) takes K steps from the data, persistent CD goes on from where the
-chains were. With hidden units that are
-Gaussian, N(0, 1), in place of bits, F(v) = -b.v - |v W|^2 / 2: Hopfield's energy, the columns of W its patterns.
+The first mean of (6) is the positive phase, the second, over the machine's own samples or "dreams", the negative phase.
+(6) is the hinge loss of that chapter (`losses`) with a margin that is never reached, v^ being the contrastive points:
+contrastive divergence (CD-K) takes K steps from the data, persistent CD goes on from where the chains were.
+With hidden units that are Gaussian, N(0, 1), in place of bits, F(v) = -b.v - |v W|^2 / 2: Hopfield's energy, the
+columns of W its patterns.
 
-Gaussian *visible* units are not here. p(v | h) = N(b + W h, s^2) makes p(v) a mixture of 2^k balls of one size: it has
-the means of continuous data right and not how pixels vary together, which is what the chapters on sparse coding and the
-variational auto-encoder are for. Pixels in gray levels are taken for means of bits.
+Gaussian *visible* units are not here. p(v | h) = N(b + W h, s^2) makes p(v) a mixture of 2^k spherical Gaussians of one
+variance: it models the means of continuous data and not how pixels vary together, which is what the chapters on sparse
+coding and the variational auto-encoder are for. Pixels in gray levels are taken for means of bits.
 
 Derivation
 ----------
 1. (2): E is linear in each h_j, so the sum over h is a product: exp(b.v) prod_j (1 + exp(c_j + (v W)_j)).
-2. (3): p(h|v) is proportional to that product's terms: units of one layer know nothing of each other. Drawing h given
-   v and then v given h leaves p(v, h) as it is (block Gibbs).
-3. (4): softplus' = sigmoid. As F's slope in c_j is minus the mean of h_j, each is minus a mean over p(h|v).
-4. (5): log p = -F - log Z and d log Z = <-dF>_model. At a maximum data and model have the same means of v, h, v h^T.
+2. (3): p(h|v) is proportional to one term of that product, a factor for each h_j: given one layer, the units of the
+   other are independent. Drawing h given v and then v given h leaves p(v, h) invariant (block Gibbs sampling).
+3. (4): softplus' = sigmoid. As dF/dc_j is minus the mean of h_j, each gradient is the mean of that of E under p(h|v).
+4. (5): log p = -F - log Z and d log Z = <-dF>_model. Where the likelihood of the data is greatest, data and model have
+   the same means of v, h, v h^T.
 5. Centred: with offsets mu for v and lam for h, E = -(v - mu) W (h - lam) - b'.v - c'.h is the same machine with b =
-   b' - W lam, c = c' - mu W. Descending in (W, b', c') and going back, with G = <(v - mu)(h - lam)>_data - <...>_model:
-       dW = G,   db = <v>_data - <v>_model - G lam,   dc = <h>_data - <h>_model - mu G.
-   It does not depend on which value of a bit is called 1.
-6. (7): p(v_i | others) compares two states, in which Z cancels: 1 / (1 + exp(F(v) - F(turned))). It needs no chain and
-   no Z, sums to log p where units are independent, and misleads otherwise: a machine of many modes can be sure of each
-   bit given the others and be wrong about how likely each mode is.
+   b' - W lam, c = c' - mu W. A gradient step on (W, b', c'), written in (W, b, c), is
+       dW = G,   db = <v>_data - <v>_model - G lam,   dc = <h>_data - <h>_model - mu G
+   with G = <(v - mu)(h - lam)>_data - <...>_model. It does not depend on which value of a bit is called 1.
+6. (7): p(v_i | others) compares two states, so Z cancels: 1 / (1 + exp(F(v) - F(v with v_i turned))). log PL needs no
+   chain and no Z, equals log p where units are independent, and misleads otherwise: a machine of many modes can be sure
+   of each bit given the others and be wrong about how likely each mode is.
 
 Source: blog 004, "Restricted Boltzmann Machine" (a bare heading); Smolensky 1986; Hinton 2002, CD; Tieleman 2008, PCD;
 Melchior, Fischer & Wiskott 2016, centred; Besag 1975, pseudo-likelihood; Ranzato & Hinton 2010, Gaussian visible units.
@@ -62,7 +64,7 @@ class Params(NamedTuple):
 def init(
     rng: np.random.Generator, d: int, k: int, *, mean: Array | None = None, std: float = 0.01, dtype: Any = np.float64
 ) -> Params:
-    """Return W ~ N(0, std^2), c = 0 and, for data of this mean (d,), the b that gives a machine without W that mean.
+    """Return W ~ N(0, std^2), c = 0 and, for data of this mean (d,), the b with which W = 0 would give that mean.
 
     Without a mean b = 0; errors name the argument.
     """
@@ -75,7 +77,7 @@ def init(
 
 
 def biases(mean: Array, d: int) -> Array:
-    """Return the biases with which units alone have these means; a hundredth away from 0 and 1 at least: (d,)."""
+    """Return the biases with which uncoupled units have these means, clipped to [0.01, 0.99]: (d,)."""
     p = np.clip(_unit_interval("mean", mean, (validation.count("d", d),), analytic=False), 0.01, 0.99)
     return np.log(p / (1 - p))
 
@@ -116,7 +118,7 @@ def log_pseudo_likelihood(params: Params, v: Array) -> Array:
 
 
 def fields(params: Params, v: Array) -> Array:
-    """Return c + v W, what the hidden units feel: (..., d) -> (..., k)."""
+    """Return c + v W, the fields that the hidden units feel: (..., d) -> (..., k)."""
     return params.c + v @ params.W
 
 
@@ -140,7 +142,7 @@ def block_gibbs(
 ) -> Array:
     """Return the visible units of each chain after n_steps of block Gibbs sampling, derivation 2: (M, d) -> (M, d).
 
-    Units that are `clamped`, (d,) bool, stay as they are: what the others do then are draws given them.
+    Units that are `clamped`, (d,) bool, stay as they are: the others are then sampled given these.
     """
     params, v = checked(params, v, analytic=False)
     validation.generator("rng", rng)

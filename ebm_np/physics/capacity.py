@@ -13,7 +13,7 @@ a field is 0 where it should be.
     M        sums       (T, P)      overlaps times N
 
 What theory says of many units stands in `mean_field`. A finite network is more forgiving: the load at which half of the
-patterns are still kept is 0.16 for N = 1,000 and comes down to 0.138 as one over the root of N.
+patterns are still kept is 0.16 for N = 1,000 and comes down to 0.138, the excess falling as 1 / sqrt(N).
 
 Source: blog 004, "Hopfield networks" ("between 0.14 N and 0.15 N"); Amit, Gutfreund & Sompolinsky 1985, 1987.
 """
@@ -80,9 +80,9 @@ def kept(rng: np.random.Generator, n_units: int, n_patterns: int, n_trials: int)
 def half_load(loads: Array, successes: Array) -> tuple[float, float]:
     """Return the load at which half of the trials succeed, and its standard error, from successes (L, T), 0 or 1.
 
-    Logistic regression: the most likely P(success) = sigmoid(b_0 + b_1 u), u the loads in a unit of their own, by
-    Newton's method; half of the trials succeed at u = -b_0 / b_1. The curvature H of the log-likelihood gives the
-    error: the covariance of b is H^-1, and d(-b_0 / b_1) = (-1 / b_1, b_0 / b_1^2) db.
+    Logistic regression: the maximum-likelihood P(success) = sigmoid(b_0 + b_1 u), u the loads, centred and scaled, by
+    Newton's method; half of the trials succeed at u = -b_0 / b_1. The error is by the delta method: the covariance of b
+    is H^-1, H being minus the Hessian of the log-likelihood, and d(-b_0 / b_1) = (-1 / b_1, b_0 / b_1^2) db.
     """
     loads = validation.array("loads", loads, ("L",))
     successes = validation.array("successes", successes, (len(loads), "T"))
@@ -128,7 +128,7 @@ def _retrieve(patterns: Array, s: Array, max_iter: int) -> Settled:
         before = s.copy()
         for k, units in enumerate(chunks):
             old, known = s[..., units], xi[:, units]
-            # P s_i goes off, and a half of s_i is less than any field
+            # -P s_i takes off the unit's own term in (1); s_i / 2, less than any field but 0, keeps s_i on a tie
             new = visit(old, sums @ known.swapaxes(1, 2), partial(couple, k), 0.5 - n_patterns)
             if new is not old:
                 sums += (new - old) @ known

@@ -3,19 +3,20 @@ r"""Training a Boltzmann machine: lower F on data, raise it on what the machine 
     loss = mean_n F(v_n) - mean_m F(v^_m)                                                                          (1)
     cd          v^ = K steps of block Gibbs from the batch itself
     pcd         v^ = K steps from where the chains were after the last batch ("persistent")
-    tempering   as pcd, with more chains at inverse temperatures t_1 < ... < t_T = 1 that change places with
-                probability min(1, exp((t_a - t_b) (E_a - E_b)))                                                   (2)
+    tempering   as pcd, with more chains at inverse temperatures t_1 < ... < t_T = 1 ("parallel tempering"), of which
+                neighbours swap with probability min(1, exp((t_a - t_b) (E_a - E_b)))                              (2)
 
-Data are divided by the number of data and chains by the number of chains: a short last batch changes nothing. The means
-over h are exact on both sides, p(h|v), but v^ are bits: with means in their place (1) would no longer estimate
-<F>_model. What is kept of a chain is its h: the next step begins there, and p(h|v^) serves both the gradient and the
-draw of that h.
+The mean over the data is the positive phase, the mean over the v^, what the machine dreams, the negative phase. Each is
+divided by its own number of samples, so a short last batch does not upset their balance. The means over h are exact in
+both phases, p(h|v), but v^ are bits: with means in their place (1) would no longer estimate <F>_model. What is kept of
+a chain is its h: the next step begins there, and p(h|v^) serves both the gradient and the draw of that h.
 
 Derivation
 ----------
-1. The gradient of (1) at fixed v^ is that of -log p if v^ are draws of the model (`boltzmann`, equation 5).
-2. cd: its v^ are too near to the data; it forgets what is far from all of them. pcd: parameters change slowly, the
-   chains keep up. tempering: hot chains walk where cold ones cannot, and (2) leaves prod_a p(v_a, h_a)^t_a as it is.
+1. The gradient of (1) at fixed v^ is on average that of -log p if v^ are draws of the model (`boltzmann`, equation 5).
+2. cd: its v^ stay near the data, so F is not raised at modes far from all of them. pcd: parameters change slowly, the
+   chains keep up. tempering: hot chains cross barriers that cold ones cannot, and (2) leaves the joint distribution of
+   all chains, proportional to prod_a p(v_a, h_a)^t_a, invariant.
 3. centred: `boltzmann`, derivation 5, with mu the mean of the data and lam a running mean of p(h|v) over the batches.
 
 Source: Hinton 2002; Tieleman 2008; Desjardins et al. 2010, tempering; Melchior, Fischer & Wiskott 2016, centred.
@@ -58,7 +59,8 @@ def fit(
     Parameters
     ----------
     method, n_steps : where v^ come from, and after how many steps (K)
-    n_chains, n_temperatures : of "pcd" and "tempering"; of "tempering"
+    n_chains : M, for "pcd" and "tempering" (there at each temperature)
+    n_temperatures : T, for "tempering"
     centred : the centred gradient, derivation 3
     decay : adds (decay / 2) ||W||^2 to the loss
     optimizer : gradient descent with a rate of 0.01 if None
@@ -68,7 +70,7 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        for an argument of the wrong kind, shape or value, by its name.
+        for an argument of the wrong kind, shape or value; the message names it.
     FloatingPointError
         if the loss or a parameter is no longer finite.
     """
@@ -99,14 +101,14 @@ def fit(
 
 
 def _inverse_temperatures(method: str, n: int, dtype: Any) -> Array:
-    """Return t from 1 / n to 1; of methods other than tempering the last only."""
+    """Return t from 1 / n to 1; for methods other than tempering only the last."""
     validation.choice("method", method, METHODS)
     t = np.linspace(0, 1, validation.count("n_temperatures", n) + 1, dtype=dtype)[1:]
     return t if method == "tempering" else t[-1:]
 
 
 def _contrast(params: Params, v: tuple[Array, Array], felt: tuple[Array, Array]) -> tuple[float, Params, Array]:
-    """Return the loss (1), its gradient and <p(h|v)>_data, from data, dreams and what hidden units feel there."""
+    """Return the loss (1), its gradient and <p(h|v)>_data, from data, dreams and the hidden units' fields there."""
     n_data, n_dreams = map(len, v)
     weights = np.repeat(np.array([1 / n_data, -1 / n_dreams], v[0].dtype), (n_data, n_dreams))
     both, a = np.concatenate(v), np.concatenate(felt)
@@ -136,7 +138,7 @@ def _steps(params: Params, h: Array, t: Array, n_steps: int, rng: np.random.Gene
 def _changed_places(energy: Array, t: Array, rng: np.random.Generator) -> Array:
     """Return which chain each temperature has once neighbours changed places, from hot to cold: (T, M) -> (T, M).
 
-    They do so with the probability (2), which does not ask for h and v themselves: energies will do.
+    They do so with the probability (2), which needs the energies of the chains only, not their v and h.
     """
     places = np.tile(np.arange(len(t))[:, None], energy.shape[1])
     for low in range(len(t) - 1):

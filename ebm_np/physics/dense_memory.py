@@ -10,15 +10,15 @@ r"""Dense associative memory: Hopfield's network with a steeper energy, which ho
     n        n                    2 is Hopfield's network: E differs by the constant P / 2
 
 A pattern with m = 1 counts 1, one with m = 1/2 counts 2^-n: the steeper F, the less a memory feels the others.
-At random each of them adds m_mu^n with m_mu ~ 1/sqrt(N), and about N^(n-1) patterns can be stored instead of 0.14 N.
+Other patterns, if random, have m_mu ~ 1/sqrt(N) and add only m_mu^n each: about N^(n-1) can be stored, not 0.14 N.
 
 Derivation
 ----------
-1. A flip of unit i takes m_mu to m_mu - 2 xi_i^mu s_i / N. (2) looks at E there and here, and never goes up.
+1. A flip of unit i takes m_mu to m_mu - 2 xi_i^mu s_i / N. (2) compares E with and without the flip: E never rises.
 2. n = 2: E = -(1/2N) sum_mu (sum_i xi_i^mu s_i)^2 = -(1/2) sum_{i != j} W_ij s_i s_j - P/2 with Hebb's W, and (2) is
    s_i <- sign(h_i): E differs by 2 s_i h_i.
-3. Units that look one after the other: unit i finds m changed by those before it, m_mu + (1/N) sum_{j<i} xi_j^mu
-   (s'_j - s_j). As in `hopfield`, derivation 6, repeating this for a chunk of units from s' = s finds the solution.
+3. Units updated one after the other: unit i finds m changed by those before it, m_mu + (1/N) sum_{j<i} xi_j^mu
+   (s'_j - s_j). As in `hopfield`, derivation 6, fixed-point iteration for a chunk of units from s' = s finds s'.
 
 Source: blog 004, "Hopfield networks"; Krotov & Hopfield 2016, "Dense Associative Memory for Pattern Recognition".
 """
@@ -33,7 +33,7 @@ from ebm_np.foundations.training import batches
 from ebm_np.physics.hopfield import Settled
 
 CHUNK = 32
-"""Units that look together, derivation 3: the changes of all patterns' m, (B, CHUNK, P) numbers, should stay small."""
+"""Units updated in one go, derivation 3: the changes of all patterns' m, (B, CHUNK, P) numbers, should stay small."""
 
 
 def energy(patterns: Array, s: Array, n: int = 3, *, rectified: bool = False) -> Array:
@@ -78,9 +78,9 @@ def settle(
 
 
 def _visit(s: Array, xi: Array, sums: Array, n_units: int, n: int, rectified: bool) -> Array:
-    """Return the states of some units after they have looked one after the other, derivation 3.
+    """Return the states of some units after they have been updated one after the other, derivation 3.
 
-    s, xi, sums : (B, c) their states; (c, P) what they have stored; (B, P) N m before the first of them looks
+    s, xi, sums : (B, c) their states; (c, P) what they have stored; (B, P) N m before the first of them is updated
     """
     looked = s
     while True:

@@ -16,7 +16,7 @@ r"""Hopfield's memory: what is stored are minima of an energy, and a damaged pat
 In the blog's words W_ij tells how much i and j like to be equal. Its equations need mending: it sums P + 1 patterns and
 divides by P (any factor will do, 1/N is the custom); W_ii has to be 0; E needs both sums, and a half to be the
 physicists' energy; sign(0) must not be -1, or s and -s would not be treated alike; and if all units are updated at once
-they can go round in a circle.
+they can end in a cycle.
 
 Derivation
 ----------
@@ -24,17 +24,18 @@ Derivation
    in number it ends, in a state whose E no single flip can lower: the fixed points of (3) are the local minima of E.
 2. A diagonal adds W_ii s_i to h_i and nothing but a constant to E. With W_ii > 0 a unit resists its own flip, states
    that are no minima stay where they are, and the memory seems larger than it is; with W_ii < 0 it can flip for ever.
-3. All at once, s(t+1) = sign(W s(t)): L(t) = -s(t)^T W s(t-1) changes by -(s(t+1) - s(t-1))^T W s(t) <= 0, and where
-   no h_i is 0 it stays only if s(t+1) = s(t-1): it ends in a fixed point or a cycle of two, as of [[0, -1], [-1, 0]].
-   Staying on a tie is sign((W + D) s) with a diagonal D > 0 smaller than every |h_i| that is not 0: that has no ties.
-4. Projection: W = Xi^+ Xi (rows of Xi the patterns) projects on their span, so that W xi = xi for all of them. Off its
-   diagonal h_i = (1 - W_ii) xi_i with W_ii <= 1: they stay fixed points. (If they span everything, W = I: without its
-   diagonal nothing is left, and every state is a fixed point.)
-5. Storkey's rule adds pattern after pattern, and takes from each what the others say of it already:
+3. All at once, s(t+1) = sign(W s(t)): the Lyapunov function L(t) = -s(t)^T W s(t-1) changes by -(s(t+1) - s(t-1))^T
+   W s(t) <= 0, and where no h_i is 0 it stays only if s(t+1) = s(t-1). So the states end in a fixed point or in a cycle
+   of two, as those of W = [[0, -1], [-1, 0]] do. To keep s_i on a tie is the rule sign((W + D) s) with a diagonal
+   D > 0 smaller than every |h_i| that is not 0: that has no ties, and the proof holds with W + D for W.
+4. Projection (the pseudo-inverse rule): W = Xi^+ Xi (rows of Xi the patterns) projects on their span, so W xi = xi for
+   all of them. Without its diagonal h_i = (1 - W_ii) xi_i with W_ii <= 1: they stay fixed points. (If they span
+   everything, W = I: without its diagonal nothing is left, and every state is a fixed point.)
+5. Storkey's rule adds pattern after pattern, less what the ones already stored say of it:
    dW = (1/N) (xi_i xi_j - xi_i h_ji - h_ij xi_j),   h_ij = sum_{k != i, j} W_ik xi_k.
-6. Units 1 ... c that look one after the other end in s'_i = sign(h_i + sum_{j<i} W_ij (s'_j - s_j)). This has one
-   solution, and repeating it from s' = s finds it: after k rounds the first k are right. Two or three rounds do, each
-   a product of matrices: what is sequential by definition need not be a loop over units.
+6. Units 1 ... c updated one after the other end in s'_i = sign(h_i + sum_{j<i} W_ij (s'_j - s_j)). This has one
+   solution, and fixed-point iteration from s' = s finds it: after k rounds the first k units are right. Two or three
+   rounds do, each a product of matrices: what is sequential by definition need not be a loop over units.
 
 A field no larger than the rounding error of its sum counts as 0.
 
@@ -54,7 +55,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.training import batches
 
 CHUNK = 64
-"""Units that look at their fields together, derivation 6."""
+"""Units updated in one go, derivation 6."""
 
 
 class Settled(NamedTuple):
@@ -70,13 +71,13 @@ class Settled(NamedTuple):
 def store(patterns: Array, rule: str = "hebb", *, keep_diagonal: bool = False) -> Array:
     """Return W for these patterns by "hebb", "projection" or "storkey", derivations 4 and 5: (P, N) -> (N, N).
 
-    With `keep_diagonal` W_ii is not set to 0. Do not use it but to see what it does: states that are no minima become
-    fixed points, and capacity is overrated (derivation 2). Storkey's rule is not defined with it.
+    With `keep_diagonal` W_ii is not set to 0. Use it only to see what it does: states that are no minima become fixed
+    points, and capacity is overrated (derivation 2). Storkey's rule is not defined with it.
 
     Raises
     ------
     TypeError, ValueError
-        for patterns other than +1 and -1, of unequal length, or none; an unknown rule; a diagonal that is none.
+        for patterns other than +1 and -1, of unequal length, or none; an unknown rule; `keep_diagonal` for Storkey's.
 
     Examples
     --------
@@ -131,12 +132,12 @@ def settle(
 
     update = "one at a time": every sweep visits each unit once, in an order drawn by `rng` and the same for all states
     (as they are listed if it is None). For W_ii = 0 it always ends in a local minimum of E.
-    update = "all at once": it ends in a fixed point or in a cycle of two, of which `state` is then one.
+    update = "all at once": it ends in a fixed point or in a cycle of two; `state` is then one of the two.
 
     Raises
     ------
     TypeError, ValueError
-        for states other than +1 and -1, a W that is not symmetric, NaN; an unknown update, by its name.
+        for states other than +1 and -1, a W that is not symmetric, NaN, an unknown update; the message names it.
     """
     W, s = _checked(W, s)
     if rng is not None:
@@ -150,9 +151,9 @@ def settle(
 
 
 def mixtures(patterns: Array) -> Array:
-    """Return the spurious states s = sign(+- xi^1 +- xi^2 +- xi^3) of each three patterns: (4 C(P, 3), N).
+    """Return the spurious states s = sign(+- xi^1 +- xi^2 +- xi^3) of every three patterns: (4 C(P, 3), N).
 
-    One of each pair s and -s. Their overlap with each of the three is about 1/2: minima that nobody has stored.
+    Of each pair s and -s one is listed. The overlap with each of the three is about +-1/2: minima that nobody stored.
     """
     patterns = validation.signs("patterns", patterns, ("P", "N"))
     first, second, third = np.array(list(combinations(range(len(patterns)), 3)), int).reshape(-1, 3).T
@@ -165,7 +166,7 @@ def census(patterns: Array, s: Array, alike: float = 0.9) -> Array:
     """Return what each state is, by its overlaps: (B,) of "pattern", "reversed", "mixture" (of three) or "other".
 
     It is a pattern if its overlap with one is at least `alike`, reversed if that is so of its negative, and a mixture
-    if its overlap is as large with the `mixtures` of the three patterns that it has most to do with.
+    if that is so of its overlap with a mixture (`mixtures`) of the three patterns whose overlaps are largest.
     """
     patterns = validation.signs("patterns", patterns, ("P", "N"))
     m, alike = overlaps(patterns, s), validation.positive("alike", alike)
@@ -179,11 +180,11 @@ def census(patterns: Array, s: Array, alike: float = 0.9) -> Array:
 
 
 def visit(s: Array, h: Array, couple: Callable[[Array], Array], own: Array | float) -> Array:
-    """Return the states of some units after they have looked at their fields one after the other, derivation 6.
+    """Return the states of some units after they have been updated one after the other, derivation 6.
 
     If none of them turns, that is the array s itself.
 
-    s, h : (..., c) states and fields of c units, before the first of them looks
+    s, h : (..., c) states and fields of c units, before the first of them is updated
     couple : (..., c) changes of their states -> (..., c) what each of them feels of the changes of those before it
     own : as in `turned`
     """
@@ -199,7 +200,7 @@ def _times(couplings: Array, changes: Array) -> Array:
 
 
 def turned(s: Array, h: Array, own: Array | float) -> Array:
-    """Return sign(h + own s): a small own > 0 keeps s where h is 0; own = -W_ii takes from h what s_i itself adds.
+    """Return sign(h + own s): a small own > 0 keeps s where h is 0; own = -W_ii takes the unit's own term off h.
 
     >>> turned(np.array([1.0, 1.0, -1.0]), np.array([2.0, -2.0, 0.0]), 0.1).tolist()
     [1.0, -1.0, -1.0]

@@ -10,22 +10,23 @@ r"""What a Hopfield memory of infinitely many units holds: mean-field theory at 
     m         m         overlap of the state with the pattern that it remembers
     y         y         signal over sqrt(2) noise: what a unit feels of that pattern, and of all others
     alpha r   r         variance of that noise
-    C                   how much the mean of s turns for a small field: twice the density of units that feel none
+    C                   susceptibility, d(mean of s) / d(field): twice the probability density of fields at 0
 
 Derivation
 ----------
-1. One step from pattern 1: h_i xi_i^1 = 1 - 1/N + (1/N) sum over (N - 1) (P - 1) coins: normal, of variance alpha. The
-   bits with noise below -1 are lost, (4). A kept diagonal adds P/N = alpha to the signal.
-2. After many steps the others' overlaps have grown: m_nu turns units, C for each unit of field, and those feed back
-   into m_nu: each is 1 / (1 - C) times what it would be, and the noise has the variance alpha / (1 - C)^2 = alpha r.
+1. One step from pattern 1: h_i xi_i^1 = 1 - 1/N + (1/N) times a sum of (N - 1) (P - 1) random signs, which is normal
+   noise of variance alpha. The bits with noise below -1 are lost, (4). A kept diagonal adds P/N = alpha to the signal.
+2. After many steps the others' overlaps have grown: the field of m_nu turns units, by the susceptibility C, which adds
+   C m_nu to m_nu. So each is 1 / (1 - C) times what it would be without this feedback, and the noise has the variance
+   alpha / (1 - C)^2 = alpha r.
 3. Units are right where m + sqrt(alpha r) x > 0 with x normal: m = erf(y); and C is twice the density of m +
    sqrt(alpha r) x at 0. That is (1).
 4. sqrt(2 alpha r) = erf(y) / y and C = (2 / sqrt(pi)) exp(-y^2) y / erf(y), so sqrt(2 alpha) = (1 - C) sqrt(2 alpha r)
    is (2)'s bracket. It vanishes at y = 0 and infinity. Its maximum is the capacity, alpha_c = 0.1379: up to it there
    are two solutions, and the one of larger y is the memory; beyond it there is none, and m falls from 0.967 to 0.
 5. From `capacity`, equation 2: E / N = -(1/2) (m^2 + sum of the others' m_nu^2) + alpha / 2 with sum m_nu^2 = alpha r.
-6. y = 0 is the spin glass, states that remember nothing: sqrt(r) = 1 + sqrt(2 / (pi alpha)). They are lower than the
-   memories for alpha > 0.0519: from there to 0.138 what is remembered is a minimum, but not the least.
+6. y = 0 is the spin glass, states that remember nothing: sqrt(r) = 1 + sqrt(2 / (pi alpha)). Their energy is below that
+   of the memories for alpha > 0.0519: from there to 0.138 a memory is a local minimum of E, but not the global one.
 
 The blog says "between 0.14 N and 0.15 N". The limit is 0.1379; of networks of 1,000 units half of the patterns are kept
 at 0.161 N, of 2,000 units at 0.153 N (`capacity`).
@@ -56,7 +57,7 @@ class Critical(NamedTuple):
 
 
 def load(y: Array) -> Array:
-    """Return the load alpha at which a unit feels y, equation (2), elementwise."""
+    """Return the load alpha at which y solves (1), equation (2), elementwise."""
     y = validation.array("y", y, None)
     if not (y > 0).all():
         raise ValueError("y: expected positive numbers")
@@ -105,7 +106,7 @@ def spin_glass_energy(alpha: Array) -> Array:
 
 
 def first_step_error(alpha: Array, *, keep_diagonal: bool = False) -> Array:
-    """Return the part of the bits that the first step spoils, equation (4), elementwise.
+    """Return the fraction of the bits that the first step spoils, equation (4), elementwise.
 
     >>> first_step_error(np.array([1.0])).round(6).tolist()  # a normal number is beyond 1
     [0.158655]
@@ -116,9 +117,9 @@ def first_step_error(alpha: Array, *, keep_diagonal: bool = False) -> Array:
 
 
 def _answered(y: Array) -> Array:
-    """Return erf(y) - (2 / sqrt(pi)) y exp(-y^2) = (1 - C) erf(y), with all its digits where both are alike.
+    """Return erf(y) - (2 / sqrt(pi)) y exp(-y^2) = (1 - C) erf(y), without cancellation where y is small.
 
-    It is the incomplete gamma function P(3/2, y^2), which is 1 from y = 6 on.
+    It is the regularised incomplete gamma function P(3/2, y^2), which is 1 from y = 6 on.
     """
     return gammainc(1.5, np.square(np.minimum(y, 10)))
 

@@ -22,8 +22,8 @@ Derivation
    It is 0 where m (q_{i+1} - 2 q_i + q_{i-1}) / h^2 = -V'(q_i): Newton's law, as Stoermer and Verlet step it.
 2. In uniform gravity V' is constant, and so is the second difference of a parabola: (3) is the parabola at any h.
    Elsewhere the path, and T + V along it with velocities (q_{i+1} - q_{i-1}) / 2h, is right to order h^2.
-3. d/dq (dS/dq_i) along u:  (H u)_i = m (2 u_i - u_{i-1} - u_{i+1}) / h - h V''(q_i) u_i.   With V'' = c the
-   eigenvectors are sines, the eigenvalues (4 m / h) sin^2(k pi / 2n) - h c, k = 1 ... n - 1. The first one is negative
+3. The Hessian H of S, times u:  (H u)_i = m (2 u_i - u_{i-1} - u_{i+1}) / h - h V''(q_i) u_i.   With V'' = c the
+   eigenvectors are sines, the eigenvalues (4 m / h) sin^2(k pi / 2n) - h c, k = 1 ... n - 1. The lowest is negative
    as soon as tau > pi sqrt(m / c), half a period: past that *conjugate point* the true path is a saddle of S.
 4. T + V is T - (-V): the same problem with the world turned upside down.
 
@@ -48,7 +48,7 @@ class System(NamedTuple):
     value: Callable[[Array], Array]  # V: (..., d) -> (...)
     slope: Callable[[Array], Array]  # V': (..., d) -> (..., d)
     curvature: Callable[[Array, Array], Array]  # V''(q) u: (..., d), (..., d) -> (..., d)
-    stiffest: float  # a bound of |V''|
+    stiffest: float  # an upper bound of |V''|
 
 
 def apple(m: float = 0.1, g: float = 9.81) -> System:
@@ -151,7 +151,7 @@ def hessian(system: System, q: Array, duration: float) -> Array:
 
 
 def morse_index(system: System, q: Array, duration: float) -> Array:
-    """Return how many directions lower S: 0 at a minimum, else the conjugate points passed, derivation 3: (N,)."""
+    """Return how many eigenvalues of H are < 0: 0 at a minimum, else conjugate points passed, derivation 3: (N,)."""
     q, h = _checked(system, q, duration, analytic=False)
     return (np.linalg.eigvalsh(_hessian(system, q, h)) < 0).sum(axis=1)
 
@@ -175,18 +175,18 @@ def relax(
     """Return the paths on which S is stationary, from where they are, with their ends held: `z` is (N, n + 1, d).
 
     "gradient descent"   q <- q - dS/dq / L,  L = 4 m / h + h max |V''|: to a minimum; off to infinity if there is none
-    "newton"             q <- q - H^-1 dS/dq: to whatever is stationary, saddles too; near it in a few steps
+    "newton"             q <- q - H^-1 dS/dq: to any stationary path, saddles too; from nearby in a few steps
     "scipy"              SciPy's trust region with H u, its last digits left to Newton; `converged` at a minimum only
 
     It stops where a step of gradient descent would move no point by more than the path's rounding error, 8 eps max |q|.
-    Gradient descent takes about 12 n^2 steps for that, and twice as many for a path that comes to rest at 0: then all
-    but eps of the start has to go. Paths that have not got there in `max_iter` steps are not `converged`. `trace` has
+    Gradient descent takes about 12 n^2 steps for that, and twice as many for a path that comes to rest at 0: the start
+    has to shrink to eps of itself. Paths that have not got there in `max_iter` steps are not `converged`. `trace` has
     the first `n_trace` iterates, the start first.
 
     Raises
     ------
     TypeError, ValueError
-        for an argument of the wrong kind, shape or value, NaN or infinity, by its name.
+        for an argument of the wrong kind, shape or value, NaN or infinity; the message names it.
     FloatingPointError
         if the squares of a path are no longer finite, or Newton meets a conjugate point, where H has no inverse.
     """
@@ -228,7 +228,7 @@ def _newton(system: System, q: Array, h: float, grad: Array, rate: float) -> Arr
 
 
 def _trust_region(system: System, q: Array, h: float, grad: Array, rate: float) -> Array:
-    """Return the way from q to what SciPy finds, path by path."""
+    """Return the displacement from q to what SciPy finds, path by path."""
 
     def way(path: Array) -> Array:
         def whole(x: Array) -> Array:

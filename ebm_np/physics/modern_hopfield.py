@@ -12,19 +12,20 @@ r"""Where the idea went: a memory of continuous states, whose step is the attent
     beta     beta                inverse temperature: infinity goes to the nearest pattern (if all have one norm)
     p        weights    (B, P)   the softmax of attention
 
-The paper writes (2) as it stands. It is the free energy of the latent chapter: which pattern is meant is the latent
-variable, and `free_energy.softmin` and `.gibbs` do the work. For patterns of one norm (4) is also the best denoiser of
-patterns with noise of variance 1 / beta (`autoencoders.denoising.posterior_mean`).
+(2) is the energy of the paper, and the free energy of the latent chapter: which pattern is meant is the latent
+variable, and `free_energy.softmin` and `.gibbs` do the work. For patterns of one norm (4) is also the denoiser of least
+mean squared error, if the noise on them has variance 1 / beta (`autoencoders.denoising.posterior_mean`).
 
 Derivation
 ----------
 1. (3): the slope of a softmin is the mean of the slopes with the Gibbs weights, sum_mu p_mu (s - xi^mu).
-2. -(1/beta) log sum exp is concave in s, so it lies below its tangent at the state s0, and F(s) below T(s) = F(s0) -
-   <sum p xi, s - s0> + (||s||^2 - ||s0||^2) / 2, equal at s0. (4) is the minimum of T: F falls by at least
-   ||s - s0||^2 / 2. Without the half before ||s||^2, as some have it, the minimum of T is elsewhere and F can rise.
-3. F >= 0, so by 2 the squares of all steps have a finite sum, and steps become as short as one likes. A step is -dF/ds,
-   and after the first one all states are convex combinations of the patterns, a bounded set: they come as near as one
-   likes to points where dF/ds = 0. (For finite beta F is analytic, and s has a limit: Absil, Mahony & Andrews 2005.)
+2. Majorise, then minimise: -(1/beta) log sum exp is concave in s, so it lies below its tangent at the state s0, and
+   F(s) below T(s) = F(s0) - <sum p xi, s - s0> + (||s||^2 - ||s0||^2) / 2, equal at s0. (4) is the minimum of T: F
+   falls by at least ||s - s0||^2 / 2. Without the half before ||s||^2, as some have it, the minimum of T is elsewhere
+   and F can rise.
+3. F >= 0, so by 2 the squares of all steps have a finite sum, and the steps go to 0. A step is -dF/ds, and after the
+   first one all states are convex combinations of the patterns, a bounded set: their distance from the points where
+   dF/ds = 0 goes to 0. (For finite beta F is analytic, and s has a limit: Absil, Mahony & Andrews 2005.)
 
 Source: blog 004, "Hopfield networks"; Ramsauer et al. 2020, "Hopfield Networks is All You Need".
 """

@@ -13,15 +13,15 @@ r"""How likely the machine thinks something is: the partition function Z, exactl
 Derivation
 ----------
 1. (1) is (2) of `boltzmann` with the layers exchanged: the smaller layer is summed over, in blocks. d log Z = <-dF>.
-2. Annealed importance sampling: v_0 is drawn exactly at t = 0; the steps leave p_t as it is. Then the mean of w is
-   Z / Z_0, whatever the number of steps. The log of a mean of M is too small in the mean (Jensen): (4) is a lower bound
-   in the mean, and near log Z once log w varies little.
-3. The same from t = 1 down, from exact draws of the machine: the mean of w~ is Z_0 / Z, and (5) an upper bound in the
-   mean. So (4) and (5) bracket log Z, and show when neither is right. Draws of a long chain serve if it has been
-   everywhere. One that never left the modes where it began makes (5) too small, by the log of their part of all at most
-   (just by that, if annealing ends nowhere else either).
-4. The error of (4) is that of the mean: std(w) / (sqrt(M) mean(w)), a part of w and so a difference of logs. It knows
-   nothing of states that no run has met.
+2. Annealed importance sampling: v_0 is drawn exactly at t = 0; each step leaves p_t invariant. Then the expectation of
+   w is Z / Z_0, whatever the number of steps. The log of a mean over M runs is too small on average (Jensen's
+   inequality): in expectation (4) is a lower bound, and it is near log Z once log w varies little.
+3. The same from t = 1 down, from exact draws of the machine: the expectation of w~ is Z_0 / Z, and in expectation (5)
+   is an upper bound. So (4) and (5) bracket log Z, and show when neither is right. Draws of a long chain serve if it
+   has visited every mode. If it never left modes that hold a fraction rho of the probability, (5) is too small by at
+   most log(1 / rho), and by just that if the runs of (4) end in no other modes either.
+4. The standard error of (4) is std(w) / (sqrt(M) mean(w)), the relative error of the mean of w, which to first order
+   is the error of its log. This estimate knows nothing of states that no run has met.
 
 Source: Salakhutdinov & Murray 2008, AIS for RBMs; Neal 2001; Burda, Grosse & Salakhutdinov 2015, reverse AIS.
 """
@@ -51,7 +51,7 @@ from ebm_np.physics.boltzmann import (
 LARGEST = 25
 """Units of a layer that can be enumerated: 33 million states."""
 BLOCK = 1 << 14
-"""States at once."""
+"""States enumerated at once."""
 
 
 class Estimate(NamedTuple):
@@ -85,7 +85,7 @@ def log_partition_grad(params: Params) -> Params:
 def exact_samples(params: Params, rng: np.random.Generator, n: int) -> Array:
     """Return n draws of the machine without any chain, (n, d): the smaller layer by its probabilities, then the other.
 
-    A draw is the state in which the sum of all probabilities so far passes a uniform number.
+    A draw is the state at which the cumulative sum of the probabilities passes a uniform number (inverse transform).
     """
     validation.generator("rng", rng)
     u = np.sort(rng.random(validation.count("n", n)))
@@ -104,11 +104,11 @@ def exact_samples(params: Params, rng: np.random.Generator, n: int) -> Array:
 def anneal(
     params: Params, rng: np.random.Generator, mean: Array | None = None, *, n_runs: int = 100, n_steps: int = 1_000
 ) -> Estimate:
-    """Return log Z by annealed importance sampling, equation (4): in the mean a lower bound.
+    """Return log Z by annealed importance sampling, equation (4): in expectation a lower bound.
 
     Parameters
     ----------
-    mean : of the data, (d,), for the start of the way; 1/2 if None
+    mean : of the data, (d,), for the distribution at t = 0; 1/2 if None
     n_runs, n_steps : the more runs, the smaller the error; the more steps, the less log w varies
     """
     params, a, t = _checked_way(params, rng, mean, n_steps)
@@ -121,7 +121,7 @@ def anneal(
 def anneal_back(
     params: Params, v: Array, rng: np.random.Generator, mean: Array | None = None, *, n_steps: int = 1_000
 ) -> Estimate:
-    """Return log Z by the way back from draws of the machine, bits (N, d), equation (5): in the mean an upper bound."""
+    """Return log Z, annealing back from draws of the machine, bits (N, d), by (5): in expectation an upper bound."""
     params, a, t = _checked_way(params, rng, mean, n_steps)
     _, v = checked_bits(params, v)
     return _estimate(_log_z_0(params, a), _way(params, a, v, t[::-1], rng), -1)
