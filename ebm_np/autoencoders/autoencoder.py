@@ -1,7 +1,7 @@
 r"""The auto-encoder: an energy without a latent variable, since the code is computed, not searched for.
 
     h = Enc(y),   y~ = Dec(h)                                  two networks, see `network`                         (1)
-    E(y, y^) = C(y, Dec(Enc(y^))) + lam R(Enc(y^))             what it costs to make y of an input y^              (2)
+    E(y, y^) = C(y, Dec(Enc(y^))) + lam R(Enc(y^))             the cost of reconstructing y from an input y^       (2)
     F(y) = E(y, y)                                                                                                 (3)
     C = ||y - y~||^2,  or binary cross-entropy of y in [0, 1] with y~ = sigmoid(a), a the logits                   (4)
     R = 0,  ||h||_1 ("l1"),  ||h||^2 ("l2"),  ||dh/dy||_F^2 ("contractive", see there)                             (5)
@@ -14,24 +14,25 @@ r"""The auto-encoder: an energy without a latent variable, since the code is com
     f, g        Model.f, .g             activation of all layers but the last; of the last one
     C, R, lam   Model.cost, ...         cost, regulariser and its weight, >= 0
 
-With k < d (under-complete) a code cannot tell all: F is low only along a surface of k dimensions, which training lays
-through the data, though it may run on far beyond them. With k >= d (over-complete) the identity is within reach: F is 0
-everywhere and means nothing, the energy has collapsed. What then helps: R in (5), an input other than y (`denoising`),
-or noise on the code (`variational`).
+With k < d (under-complete) a code cannot hold all of y: F is low only along a surface of k dimensions, which training
+lays through the data, though it may extend far beyond them. With k >= d (over-complete) the identity is within reach: F
+is 0 everywhere and means nothing, the energy has collapsed. What then helps: R in (5), an input other than y
+(`denoising`), or noise on the code (`variational`).
 
 Derivation
 ----------
 Backpropagation from C and R to all parameters, weights c_n on the samples. Deltas are dL/da of each layer.
 
-1. Decoder: dL/dy~ = 2 c (y~ - y), and its last delta is that times g'; with cross-entropy it is c (y~ - y) at once,
-   since the logits are what C sees (`costs`).
+1. Decoder: dL/dy~ = 2 c (y~ - y), and its last delta is that times g'; with cross-entropy the delta is c (y~ - y)
+   itself, as C is a function of the logits (`costs`).
 2. Through the layers delta_(l-1) = (delta_l W_l) * f'; dL/dW_l = delta_l^T h_(l-1), dL/db_l = sum_n delta_l (`layers`).
 3. At the code the two parts meet: delta_L = (sum from the decoder) * f' + lam c dR/da_L, with dR/dh = sign(h) for "l1",
-   2 h for "l2"; "contractive" adds something in every layer, and to the matrices too.
-4. dE/dy^ = delta_1 W_1. And dE/dy = 2 (y - y~), or -a. dF/dy is the sum of the two, as y stands in both places.
+   2 h for "l2"; "contractive" adds to the delta of every layer, and to dL/dW_l too.
+4. dE/dy^ = delta_1 W_1. And dE/dy = 2 (y - y~), or -a with cross-entropy. dF/dy is the sum of the two, as y stands in
+   both places.
 5. Linear, without R, data of mean 0 and covariance Sigma: y~ = P y, rank P <= k, and E[F] = tr (I-P) Sigma (I-P)^T is
-   least where P projects on the k leading eigenvectors: then it is the sum of the others' eigenvalues. The encoder
-   itself is free up to an invertible matrix: Enc and Dec are not the principal axes, their product knows the plane.
+   least where P projects on the k leading eigenvectors (PCA): then it is the sum of the others' eigenvalues. Only P is
+   determined; Enc is free up to an invertible matrix. So the network finds the principal subspace, not its axes.
 
 Source: notes 08-3, "Autoencoder", "Reconstruction costs", "Loss functional"; derivation 5: Baldi & Hornik 1989.
 """
@@ -145,8 +146,9 @@ def fit(
     Parameters
     ----------
     params : where to start, see `network.init`; never written to
-    y, rng : data (N, d), in [0, 1] for binary cross-entropy; shuffles the samples
-    corrupt : a batch y -> its input y^, anew each time it comes (`denoising.fit`); None means y^ = y
+    y : data (N, d), in [0, 1] for binary cross-entropy
+    rng : shuffles the samples
+    corrupt : function of a batch y that returns its input y^, drawn anew at each call (`denoising.fit`); None: y^ = y
     callback : called after each epoch with its number and its mean E
     """
     params, y, model = _checked(params, y, model)
@@ -175,7 +177,7 @@ class _Passed(NamedTuple):
 
 
 class _Deltas(NamedTuple):
-    """What a backward pass finds: dL/da of each layer, and what L has of each matrix by other ways, if it has."""
+    """What a backward pass finds: dL/da of each layer, and the part of dL/dW that comes from R directly, if any."""
 
     encoder: list[Array]
     decoder: list[Array]
@@ -225,7 +227,7 @@ def _backward(params: Network, y: Array, passed: _Passed, model: Model, weights:
 def _regularizer_grad(
     params: Network, hs: list[Array], model: Model, q: Array
 ) -> tuple[list[Array], Sequence[Array | float] | None]:
-    """Return what sum_n q_n R_n has directly of each matrix and of each a of the encoder."""
+    """Return the direct derivatives of sum_n q_n R_n in each matrix and in each a of the encoder."""
     h = hs[-1]
     match model.regularizer:
         case "contractive":

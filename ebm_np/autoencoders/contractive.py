@@ -5,30 +5,30 @@ r"""The contractive penalty: a code should not tremble when the observation does
 
     symbol    name      shape               meaning
     W_l       encoder   (k_l, k_(l-1))      matrices of the encoder, h_l = f(a_l), a_l = W_l h_(l-1) + b_l, h_0 = y
-    h_l       hs        L + 1 of (N, k_l)   what the forward pass has kept
+    h_l       hs        L + 1 of (N, k_l)   outputs of the layers, kept by the forward pass
     s_l                 (N, k_l)            slopes f'(a_l)
     B_l                 (N, k, k_l)         da_L / dh_l
 
-(1) is the energy that noise of unit variance in y has in h, to first order: a pull to be blind in *every* direction.
-The cost C objects where that would blur what tells one sample from the next: a code must move along the data. What is
-left is contraction across. (The note has it that C penalises sensitivity along the data. It penalises *in*sensitivity
-there; R penalises sensitivity to every direction.)
+(1) is, to first order, the total variance in h of noise of unit variance in y: it makes Enc insensitive in *every*
+direction. The cost C resists where that would blur what tells one sample from the next: along the data the code must
+move. What is left is contraction across them. (The note has it that C penalises sensitivity along the data. It
+penalises *in*sensitivity there; R penalises sensitivity to every direction.)
 
 Weights should be tied. Where f is nearly linear, the codes s h and the decoder V / s decode to the same y~ for every s,
-while R is s^2 of what it was: untied, the network evades the penalty by s -> 0 and contracts nothing. Tied, a short W
-would decode short. (Of two tied layers one may still be short, if the other is long: that holds the scale less well.)
-So `init` ties; `autoencoder` computes (2) for both.
+while R is s^2 of what it was: untied, the network evades the penalty by s -> 0 and contracts nothing. Tied, a small W
+would decode to a y~ that is too small. (Of two tied layers one may still be small, if the other is large: that holds
+the scale less well.) So `init` ties the weights; `autoencoder` computes (2) for tied and free ones.
 
 Derivation
 ----------
 1. dh/dy = D_L W_L D_(L-1) ... D_1 W_1 with D_l = diag(s_l) (chain rule). Without D_L it is B_0 = da_L/dy; from the top
    B_(L-1) = W_L, the same for all samples, and B_(l-1) = M_l W_l with M_l = B_l D_l.
 2. R = sum_i s_Li^2 rho_i with rho_i = sum_j (B_0)_ij^2. If L = 1, rho_i = ||w_i||^2: one product of (N, k) and (k,).
-3. Let q = dL/dR, a number for each sample. 2:  dL/ds_L = 2 q s_L rho,   Q_0 = dL/dB_0 = 2 q s_L^2 B_0, row by row.
+3. Let q = dL/dR, a number for each sample. From 2:  dL/ds_L = 2 q s_L rho,   Q_0 = dL/dB_0 = 2 q s_L^2 B_0, row by row.
 4. B_(l-1) = M_l W_l:  dL/dW_l = sum_n M_l^T Q_(l-1),  dL/dM_l = Q_(l-1) W_l^T. M_l = B_l D_l:  dL/ds_l = sum over rows
    of B_l * dL/dM_l,  Q_l = (dL/dM_l) D_l. At the top dL/dW_L = sum_n Q_(L-1).
-5. The slopes, too, depend on y and on all layers below: dL/da_l = dL/ds_l * f''(a_l), which joins what comes down
-   through h in ordinary backpropagation (`layers.mlp_backward`). For ReLU and identity f'' = 0, and only 4 remains.
+5. The slopes, too, depend on y and on all layers below: they add dL/ds_l * f''(a_l) to the delta dL/da_l that comes
+   down through h in ordinary backpropagation (`layers.mlp_backward`). For ReLU and identity f'' = 0: only 4 remains.
 
 If both networks are one linear layer, tied, without offsets, and the data have mean 0 and covariance Sigma = U diag(v)
 U^T, then
@@ -78,7 +78,7 @@ def penalty(encoder: Layers, hs: list[Array], f: str) -> Array:
 
 
 def penalty_grad(encoder: Layers, hs: list[Array], f: str, q: Array) -> tuple[list[Array], list[Array]]:
-    """Return what sum_n q_n R_n has directly for gradients in each W_l, and in each a_l: derivations 3 to 5."""
+    """Return the direct derivatives of sum_n q_n R_n in each W_l, and in each a_l: derivations 3 to 5."""
     slopes = _slopes(hs, f)
     B = _chain(encoder, slopes)
     top = slopes[-1]
@@ -102,7 +102,7 @@ def _slopes(hs: list[Array], f: str) -> list[Array]:
 
 
 def _chain(encoder: Layers, slopes: list[Array]) -> list[Array]:
-    """Return B_0, ..., B_(L-1), derivation 1; the last, which no sample changes, is (1, k, k_(L-1))."""
+    """Return B_0, ..., B_(L-1), derivation 1; the last is one for all samples, (1, k, k_(L-1))."""
     B = [encoder[-1].W[None]]
     for layer, s in zip(encoder[-2::-1], slopes[-2::-1], strict=True):
         B.append((B[-1] * s[:, None, :]) @ layer.W)
@@ -114,5 +114,5 @@ def _row_energies(B: Array) -> Array:
 
 
 def _shared(per_sample: Array, B: Array) -> Array:
-    """Return a gradient for each sample as it is wanted for B: summed, where B is one for all samples."""
+    """Return dL/dB from the gradient of each sample: the sum of these, where B is one for all samples."""
     return per_sample.sum(axis=0, keepdims=True) if len(B) == 1 else per_sample

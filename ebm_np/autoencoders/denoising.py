@@ -6,25 +6,25 @@ r"""The denoising auto-encoder: spoil the input, ask for the original back. A co
     r(y^) - y^                              `vector_field`: where the model would move y^                          (4)
 
     symbol   name    shape     meaning
-    y, y^    y       (N, d)    observation (cold: low energy) and what is made of it (hot: high energy)
+    y, y^    y       (N, d)    observation (cold: low energy), and as corrupted (hot: high energy)
     sigma    level             gaussian: standard deviation; else: the share of numbers that are hit
 
-A usual contrastive loss pushes F(y) down and F(y^) up. Here both are done by one term: a network that takes y^ back to
+A usual contrastive loss pushes F(y) down and F(y^) up. Here one term does both: a network that takes y^ back to
 y has the energy F(y^) = ||y^ - r(y^)||^2 = ||y^ - y||^2, the squared distance by which y was moved, and F(y) = 0. (Less
-what nobody can undo: for the best r, mean F(y^) = mean ||y^ - y||^2 - mean C.) So the energy rises around the data and
+what no r can undo: for the best r, mean F(y^) = mean ||y^ - y||^2 - mean C.) So the energy rises around the data and
 cannot collapse, however many units the code has. (The note says that y~ is encoded again; it is the corrupted y^ that
 goes in, and y~ that comes out.)
 
 Derivation
 ----------
-1. For a fixed y^ the best r minimises E[||y - r||^2 | y^], a parabola in r: r*(y^) = E[y | y^], the posterior mean.
+1. For a fixed y^ the best r minimises E[||y - r||^2 | y^], quadratic in r: r*(y^) = E[y | y^], the posterior mean.
 2. Gaussian noise: p_sigma(y^) = mean over y of N(y^; y, sigma^2 I), and grad N = N (y - y^) / sigma^2. Hence
    grad log p_sigma(y^) = mean_y [N (y - y^)] / mean_y [N] / sigma^2 = (E[y | y^] - y^) / sigma^2.
-3. So r*(y^) - y^ = sigma^2 grad log p_sigma(y^) (Tweedie): the field (4) is the slope of the log of the smoothed
+3. So r*(y^) - y^ = sigma^2 grad log p_sigma(y^) (Tweedie): the field (4) is sigma^2 times the score of the smoothed
    density, it points uphill, to the data. A denoiser has learned an energy, -sigma^2 log p_sigma, by its gradient.
 4. y among samples c_1 .. c_M: E[y | y^] = sum_m p_m c_m, p = softmax(-||y^ - c_m||^2 / 2 sigma^2): `posterior_mean`. If
    all c_m are of one length, that is softmax(<c_m, y^> / sigma^2): attention, a modern Hopfield step, beta = 1/sigma^2.
-5. Linear r(y^) = A y^, data of mean 0 and covariance Sigma, noise that knows nothing of them: E||y - A y^||^2 =
+5. Linear r(y^) = A y^, data of mean 0 and covariance Sigma, noise independent of them: E||y - A y^||^2 =
    tr[(I-A) Sigma (I-A)^T] + sigma^2 tr A A^T. Its gradient -2 (I-A) Sigma + 2 sigma^2 A is 0 at
    A = Sigma (Sigma + sigma^2 I)^-1: a network with a narrower code keeps the leading directions of that.
 6. r(y + n) = r(y) + (dr/dy) n + ...: where r is linear or r(y) = y, noise adds sigma^2 ||dr/dy||_F^2 to the mean of C
@@ -108,8 +108,8 @@ def posterior_mean(y_hat: Array, samples: Array, sigma: float) -> Array:
     samples = validation.squarable("samples", samples, ("M", "d"))
     y_hat = validation.squarable("y_hat", y_hat, ("N", samples.shape[1]))
     sigma, centre = validation.positive("sigma", sigma), samples.mean(axis=0)
-    near = samples - centre  # where squares are small, little cancels
-    distances = np.square(near).sum(axis=1) - 2 * (y_hat - centre) @ near.T  # less ||y^||^2, the same for all
+    near = samples - centre  # centred: squares are small, and little cancels
+    distances = np.square(near).sum(axis=1) - 2 * (y_hat - centre) @ near.T  # without ||y^||^2, the same for all
     return gibbs(distances, max(0.5 / sigma / sigma, np.finfo(float).tiny)) @ near + centre
 
 

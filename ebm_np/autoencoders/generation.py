@@ -1,20 +1,20 @@
-r"""What a trained variational auto-encoder is good for: its pictures of y, new ones, ways between two; how likely y is.
+r"""What a trained variational auto-encoder is good for: to reconstruct, sample, interpolate, and say how likely y is.
 
     reconstruction   y~ = Dec(mu)                                                (mu, v) = Enc(y)                    (1)
     sample           y~ = Dec(z),   z ~ N(0, I)                                                                      (2)
-    walk             y~ = Dec((1 - t) mu + t mu'),   t from 0 to 1                                                   (3)
+    interpolation    y~ = Dec((1 - t) mu + t mu'),   t from 0 to 1                                                   (3)
     likelihood       log p(y) ~ log (1/K) sum_j exp(-w_j) = -softmin_j w_j, beta = 1                                 (4)
                      w_j = C(y, Dec(z_j)) + (1/2) sum_i [z_ij^2 - eps_ij^2 - log v_i],   z_j = mu + eps_j sqrt(v)
 
-Shapes and letters are those of `variational`. What is returned is the mean y~ of p(y | z), not a draw from it.
+Shapes and symbols are those of `variational`. What is returned is the mean y~ of p(y | z), not a draw from it.
 
 Derivation
 ----------
 1. exp(-w) = p(y | z) p(z) / q(z | y): with z ~ q its mean is the integral of p(y | z) p(z), which is p(y). That is
    importance sampling with q, and (4) the log of a mean over K samples of it.
-2. The mean of the log is below the log of the mean (Jensen): for any K, (4) is a lower bound of log p(y) in the mean.
-   K = 1 is the ELBO. The mean over K + 1 samples is the mean over its K-sample means, each leaving out one: Jensen once
-   more, and the bound is no looser. It tends to log p(y) as K grows.
+2. The mean of the log is below the log of the mean (Jensen): for any K, (4) is in expectation a lower bound of log
+   p(y). K = 1 is the ELBO. A mean over K + 1 samples is the mean of its K + 1 means over K of them, each leaving one
+   out: by Jensen once more, the bound for K + 1 is no looser. It tends to log p(y) as K grows.
 
 Source: notes 08-2 and 08-3, "Variational autoencoder"; (4): Burda, Grosse & Salakhutdinov 2016.
 """
@@ -40,7 +40,7 @@ def generate(params: Params, rng: np.random.Generator, n: int, model: Model) -> 
 
 
 def interpolate(params: Params, start: Array, end: Array, n: int, model: Model) -> Array:
-    """Return n observations on the way from one to another, (d,) and (d,), equation (3): (n, d)."""
+    """Return n observations interpolated between one and another, (d,) and (d,), equation (3): (n, d)."""
     d = (checked_params(params).encoder[0].W.shape[1],)
     ends = np.stack([validation.squarable("start", start, d), validation.squarable("end", end, d)])
     mu, _ = encode(params, ends, model)
@@ -51,7 +51,7 @@ def interpolate(params: Params, start: Array, end: Array, n: int, model: Model) 
 def log_likelihood(params: Params, y: Array, rng: np.random.Generator, n_samples: int, model: Model) -> Array:
     """Return an estimate of log p(y) from `n_samples` codes of each sample, equation (4), in nats: (N,).
 
-    In the mean it is a lower bound, the tighter the more codes; beta has no part in it.
+    In expectation it is a lower bound, the tighter the more codes; beta plays no part in it.
     """
     validation.generator("rng", rng)
     n_samples = validation.count("n_samples", n_samples)

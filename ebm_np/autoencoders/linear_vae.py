@@ -23,7 +23,8 @@ Derivation
    be that only if W^T W is diagonal: M = T^-1 W^T, v = s / diag(T). Then the bound is tight, for every y.
 4. The mean of (3) over data with covariance U diag(l) U^T, l falling, is least at c = their mean, W = U_k diag(l_i -
    s)^(1/2) R for any rotation R, s = the mean of the d - k least l (Tipping & Bishop 1999). With R = I the columns of W
-   are orthogonal, and 3 makes F~ as low: training on F~ finds pPCA, and, unlike it, its axes (Lucas et al. 2019).
+   are orthogonal, and by 3 the mean of F~ is as low: training on F~ finds pPCA, and the axes, too, which the likelihood
+   leaves open by its R (Lucas et al. 2019).
 
 Source: notes 08-3, "VAE"; Tipping & Bishop 1999.
 """
@@ -74,7 +75,7 @@ def principal(y: Array, k: int) -> Params:
     variances, axes = np.linalg.eigh(centred.T @ centred / len(y))
     s = variances[: d - k].mean()
     eps = np.finfo(y.dtype).eps
-    if not s > 10 * d * (eps * variances[-1] + (eps * np.abs(y).max()) ** 2):  # what rounding makes of nothing
+    if not s > 10 * d * (eps * variances[-1] + (eps * np.abs(y).max()) ** 2):  # rounding errors of a variance of 0
         raise ValueError(f"y: expected data with some variance beyond {k} axes, got {s:.3g}")
     stretch = np.sqrt(np.maximum(variances[: d - k - 1 : -1] - s, 0))
     W = axes[:, : d - k - 1 : -1] * stretch
@@ -100,7 +101,7 @@ def log_likelihood(params: Params, y: Array) -> Array:
     [-0.918939]
     """
     params, y = _checked(params, y)
-    U, stretch, _ = np.linalg.svd(params.W)  # S = U diag(variances) U^T: a small s cancels nothing
+    U, stretch, _ = np.linalg.svd(params.W)  # S = U diag(variances) U^T: no cancellation at small s
     variances = np.exp(params.log_s) + np.square(np.pad(stretch, (0, len(U) - len(stretch))))
     along = np.square((y - params.c) @ U)
     return -0.5 * (len(U) * math.log(2 * math.pi) + np.log(variances).sum() + (along / variances).sum(axis=1))

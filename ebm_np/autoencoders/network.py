@@ -8,7 +8,7 @@
     W_l, b_l  encoder[l - 1].W, .b     (k_l, k_(l-1)), (k_l,)      k_0 = d, k_L = k
     V_m, c_m  decoder[m - 1].W, .b     (j_m, j_(m-1)), (j_m,)      j_0 = k, j_M = d
 
-Tied, a matrix stands twice in the network, and so its gradient is a sum: with dL/dW and dL/dV as if they were free,
+Tied, a matrix appears twice in the network, and so its gradient is a sum: with dL/dW and dL/dV as if they were free,
 dL = <dL/dW, dW> + <dL/dV, dW^T> = <dL/dW + (dL/dV)^T, dW>.
 
 Source: notes 08-3, "Autoencoder", which writes the decoder as g(W_y y + b_y): its input is the code, g(W_y h + b_y).
@@ -63,7 +63,7 @@ def init(
 def checked_start(
     rng: np.random.Generator, widths: tuple[int, ...], f: str, dtype: Any
 ) -> tuple[tuple[int, ...], np.dtype[Any], float]:
-    """Return widths, dtype and the variance of W times the inputs of its layer, if no argument is wrong."""
+    """Return widths, dtype and the product of the variance of W and its number of inputs, if no argument is wrong."""
     validation.generator("rng", rng)
     validation.choice("f", f, ACTIVATIONS)
     if not isinstance(widths, tuple) or len(widths) < 2:
@@ -86,7 +86,7 @@ def untied(network: Network) -> Params:
 
 
 def gathered(network: Network, grad: Params) -> Network:
-    """Return the gradient for `network` from that for `untied(network)`: tied matrices add up."""
+    """Return the gradient for `network` from that for `untied(network)`: those of a tied matrix add up."""
     if isinstance(network, Params):
         return grad
     pairs = zip(grad.encoder, reversed(grad.decoder), strict=True)

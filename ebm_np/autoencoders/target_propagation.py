@@ -20,17 +20,17 @@ Derivation
    through the decoder's layers t_m = f(a_m), a_m = V_m t_(m-1) + c_m; on its way it is g_m = (1/2) dC/dt_m.
 2. Half of the Hessian, by one more derivative of 1, is H = H_0 + (lam + alpha) I with, from the top, H_M = I and
    H_(m-1) = V_m^T [D_m H_m D_m + diag(f''(a_m) * g_m)] V_m,    D_m = diag(f'(a_m));    the last layer has no f.
-3. Newton's step -H^-1 g leads to saddles as readily as to minima. With H = U diag(e) U^T, the step -U diag(1 / (|e| +
-   mu)) U^T g leads downhill, away from saddles, and is Newton's near a minimum, where e > 0 and mu = 0. Where E did not
-   fall enough (Armijo's rule: by 1e-4 of what its slope promises) the sample stays and its mu grows; else mu shrinks.
-   So E never rises, but for rounding.
-4. A linear decoder, Dec(z) = W z + c, has E a parabola: one step from anywhere ends at its bottom,
+3. Newton's step -H^-1 g leads to saddles as readily as to minima. With H = U diag(e) U^T, the damped saddle-free step
+   -U diag(1 / (|e| + mu)) U^T g leads downhill, away from saddles, and is Newton's near a minimum, where e > 0 and mu =
+   0. Where E did not fall enough (Armijo's rule: by 1e-4 of what its slope promises) the sample stays and its damping
+   mu grows; else mu shrinks. So E never rises, but for rounding.
+4. With a linear decoder, Dec(z) = W z + c, E is quadratic in z: one step from anywhere ends at its minimum,
    z-check = (W^T W + (lam + alpha) I)^-1 (W^T (y - c) + alpha z~).        (The note's alpha is 1.)
-5. Envelope: dE/dz = 0 at z-check, so dF/dtheta is dE/dtheta at a fixed z-check. There the decoder stands in C alone and
+5. Envelope theorem: dE/dz = 0 at z-check, so dF/dtheta is dE/dtheta at a fixed z-check. The decoder appears in C alone,
    the encoder in D alone: the two updates (4) *are* gradient descent on the mean of F. (The note writes F as min_z E(y,
    z-check): it is E(y, z-check), nothing is left to minimise.)
 6. alpha -> infinity: 1 gives z-check - z~ = -(J^T r + lam z~) / alpha + O(1/alpha^2), so alpha dD/dz~ = 2 alpha (z~ -
-   z-check) -> d(C + R)/dz~: what backpropagation hands to the encoder. Target propagation goes over into it.
+   z-check) -> d(C + R)/dz~: what backpropagation hands to the encoder. That is the limit of target propagation.
 
 Source: notes 08-3, "Target propagation", figure 1; LeCun 1986, 1987 (virtual targets); 3: Dauphin et al. 2014.
 """
@@ -108,14 +108,16 @@ def infer(
 ) -> Inference:
     """Return z-check, equation (3), for all samples at once, by derivation 3; one step is enough for a linear decoder.
 
-    What is found is the bottom of the well that z~ lies in, or of one further down. "relu" has kinks, where dE/dz jumps
-    and a step may lead no further, whether it is the bottom or not: such samples count as not converged.
+    What is found is a local minimum: that of the well in which z~ lies, or of one further down. "relu" has kinks, where
+    dE/dz jumps and the step may lead no further, at a minimum or not: such samples count as not converged.
 
     Parameters
     ----------
-    f, alpha, lam : name of the activation; > 0; >= 0
-    tol : a sample has converged when E curves downwards by at most tol times its largest curvature, and ||g|| <= tol
-        times the size of what cancels in it, ||J||_F (||y|| + ||y~||) + lam ||z|| + alpha (||z|| + ||z~||). Rounding
+    f : name of the activation
+    alpha : > 0
+    lam : >= 0
+    tol : a sample has converged when no eigenvalue of H is below -tol times the largest, and ||g|| <= tol times the
+        size of the terms that cancel in g, ||J||_F (||y|| + ||y~||) + lam ||z|| + alpha (||z|| + ||z~||). Rounding
         allows some 1e-15, in float32 1e-6
     trace : keep z after each iteration
 
@@ -193,9 +195,9 @@ def fit(
 ) -> Fit[Params]:
     """Return an encoder and a decoder that make F low on the data: the two updates (4), by Adam.
 
-    Adam scales every number by itself, so this is an Adam for each network. `history` has the mean F of each epoch.
-    float32 stays float32. Raises an error that names a wrong argument, and `FloatingPointError` if the loss or a
-    parameter is no longer finite.
+    Adam scales every parameter by itself, so one Adam for both networks is the same as one for each. `history` has the
+    mean F of each epoch. float32 stays float32. Raises an error that names a wrong argument, and `FloatingPointError`
+    if the loss or a parameter is no longer finite.
 
     Parameters
     ----------
@@ -221,12 +223,12 @@ def fit(
 
 
 class _Look(NamedTuple):
-    """What is seen at codes z."""
+    """Energy and derivatives at codes z."""
 
     energy: Array  # (N,)
     g: Array  # (N, k): half of the gradient
     H: Array  # (N, k, k): half of the Hessian
-    scale: Array  # (N,): the size of what cancels in g
+    scale: Array  # (N,): the size of the terms that cancel in g
 
 
 def _settle(

@@ -6,7 +6,7 @@ r"""The variational auto-encoder: each sample's code is a fuzzy ball, and the ba
     KL = D_KL(N(mu, v) || N(0, I)) = U(mu) + V(v),   U = (1/2) sum_i mu_i^2,   V = (1/2) sum_i (v_i - log v_i - 1) (4)
     C = -log p(y | z), in nats:
         "bernoulli"   binary cross-entropy of y with y~ = sigmoid(Dec(z)), Dec's output being logits. For gray y,  (5)
-                      in (0, 1), it is the mean of -log p over bits whose means are y, and the density of nothing
+                      in (0, 1), it is the mean of -log p over random bits of mean y, not -log of a density of y
         "gaussian"    ||y - Dec(z)||^2 / (2 s) + (d / 2) log(2 pi s), observation variance s                       (6)
 
     symbol     name                  shape     meaning
@@ -19,17 +19,19 @@ r"""The variational auto-encoder: each sample's code is a fuzzy ball, and the ba
 
 Without KL the balls fly apart, or shrink to points, until none overlaps: then C is least, nothing is known of what lies
 between, and this is a plain auto-encoder. U is a spring from each centre to 0, and V holds each radius near 1: V = 0 at
-v = 1 alone. (The notes: mean "and variance close to zero", but the variance's place is 1; z with "the square root of
-the standard deviation v", but v is the variance; and (4) without brackets, -1 and mu^2 outside of the sum.)
+v = 1 alone. (Three slips of the notes: they want mean "and variance close to zero", but V draws the variance to 1; they
+write z with "the square root of the standard deviation v", but v is the variance; and their (4) has no brackets, so
+that -1 and mu^2 stand outside of the sum.)
 
-B = 20: log v is a as long as a is a few, and v between 2e-9 and 5e8; in float32 exp(a) would overflow at a = 89.
+B = 20: log v is nearly a for |a| well below B, and v between 2e-9 and 5e8; in float32 exp(a) would overflow at 89.
 
 Derivation
 ----------
 1. log N(z; mu, v) - log N(z; 0, 1) = (1/2) [z^2 - (z - mu)^2 / v - log v], and its mean over z ~ N(mu, v), where
    E z^2 = mu^2 + v, is (1/2) [mu^2 + v - 1 - log v]: (4). As x - 1 >= log x, it is positive but for mu = 0, v = 1.
-2. (2) has mean mu, variance v, and a derivative: dz = dmu + (1/2) eps sqrt(v) dlog v. With g = dC/dz, dF~/dmu = g +
-   beta mu,   dF~/dlog v = (1/2) [g eps sqrt(v) + beta (v - 1)],   dlog v/da = 1 - tanh(a / B)^2.
+2. (2) has mean mu, variance v, and a derivative (the reparametrisation trick): dz = dmu + (1/2) eps sqrt(v) dlog v.
+   With g = dC/dz:  dF~/dmu = g + beta mu,   dF~/dlog v = (1/2) [g eps sqrt(v) + beta (v - 1)],   dlog v/da = 1 -
+   tanh(a / B)^2.
 3. log p(y) = log E_q [p(y | z) p(z) / q(z | y)] >= E_q log [...] = -E_q C - KL (Jensen): the mean of -F~ over eps, with
    beta = 1, is a lower bound, the ELBO (for gray y under "bernoulli": on the mean of log p over the bits). The gap is
    D_KL(q(z | y) || p(z | y)): none if q is the posterior.
@@ -142,7 +144,7 @@ def free_energy(params: Params, y: Array, eps: Array, model: Model) -> Array:
 
 
 def elbo(params: Params, y: Array, eps: Array, model: Model) -> Array:
-    """Return a lower bound on log p(y) in the mean over eps, derivation 3, in nats: (N,)."""
+    """Return the ELBO with one eps: its mean over eps is a lower bound of log p(y), derivation 3, in nats: (N,)."""
     return -free_energy(params, y, eps, _checked_model(model)._replace(beta=1.0))
 
 

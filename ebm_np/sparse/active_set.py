@@ -5,25 +5,29 @@ r"""Sparse coding exactly: guess which codes are not zero, solve the linear equa
     dz_S/dt = -v_S,   dc/dt = G v,     G_SS v_S = sigma                                  the path of minimisers    (3)
     next event at t - min{ -z_i / v_i  (i leaves),  (t -+ c_i) / (1 -+ (G v)_i)  (i joins at c_i = +-t) }          (4)
 
-The symbols are those of `gram_form`. Iterating to a gap of 1e-6 spends most of its time on polishing codes whose signs
-have long been right; (1) then gives them to rounding in one go. A batch goes through four stages:
+The symbols are those of `gram_form`. On the way to a duality gap of 1e-6 an iterative method spends most of its time
+polishing codes whose signs have long been right. Once the signs are known, (1) gives the codes exactly, but for
+rounding, in one solve. A batch goes through four stages:
 
 - `sweeps`: a few rounds of coordinate descent, in single precision;
-- `newton`: equation (1) for all samples at once, in the precision asked for; one product certifies whose gap is small
-  enough, and for the others (2) proposes new signs, a few times;
-- who still fails, because the guess was too poor, goes back to sweeping, twice as long and now in that precision;
-- `follow_path`: the few that remain (small lam, nearly dependent atoms) are led along (3) and (4), slow but sure.
+- `newton`: solve (1) for all samples at once, in the precision asked for. One product with G certifies the samples
+  whose duality gap is small enough; for the others (2) proposes new signs, up to `TRIES` times;
+- samples that still fail, because the guess was too poor, go back to `sweeps`, each time for twice as many of them, and
+  now in that precision;
+- `follow_path`: for the few that remain (small lam, nearly dependent atoms), follow the minimisers from t = max|b| down
+  to the t asked for by (3) and (4), the homotopy method or LARS: slow but sure.
 
 Derivation
 ----------
-1. z minimises E if and only if c_i = t sign(z_i) where z_i != 0 and |c_i| <= t elsewhere. The first condition, with
-   c = b - G z, is (1). With u from (2) both together read G_ii z_i = sh_t(u_i): a fixed point.
-2. Given z, u_i lies outside [-t, t] exactly where the prox step on atom i alone would leave z_i non-zero: hence (2),
-   the primal-dual active set method, a Newton method for the fixed point (Hintermueller, Ito & Kunisch 2002). It is
-   exact after finitely many rounds from near enough, may cycle from elsewhere, and a wrong answer cannot pass the gap.
-3. While the signs do not change (1) is linear in t: (3). They change where a code reaches zero, or the correlation of
-   an atom outside reaches the border +-t, itself moving: (4). From t = max|b|, where z = 0, there are finitely many
-   events.
+1. z minimises E if and only if c_i = t sign(z_i) where z_i != 0 and |c_i| <= t elsewhere (the KKT conditions). The
+   first, with c = b - G z, is (1). With u from (2) both together read G_ii z_i = sh_t(u_i): a fixed-point equation.
+2. Given z, u_i lies outside [-t, t] exactly where the proximal step on atom i alone would leave z_i non-zero: hence
+   (2), the primal-dual active set method, a semismooth Newton method for that equation (Hintermueller, Ito & Kunisch
+   2002). Started near enough it is exact after finitely many rounds, from elsewhere it may cycle; a wrong answer cannot
+   pass, as its duality gap is too large.
+3. As long as the signs do not change, the solution of (1) is linear in t: (3). They change where a code reaches zero,
+   or where the correlation c_i of an atom outside S reaches the bound +-t, which moves, too: (4). From t = max|b|,
+   where z = 0, there are finitely many events.
 
 Source: notes 08-2, "Sparse coding"; Osborne, Presnell & Turlach 2000 and Efron et al. 2004 (the path).
 """
@@ -36,21 +40,21 @@ from ebm_np.sparse.supports import solve_signs
 from ebm_np.sparse.sweeps import descent, sweeps
 
 SWEEPS = 6
-"""Sweeps at the t asked for, after the descent to it, before the first guess."""
+"""Sweeps at the t asked for, after the descent to it and before the first guess of the signs."""
 SAMPLE = 1000
-"""Samples whose median says how long the descent is."""
+"""Number of samples whose median sets the length of the descent in t (`sweeps.descent`)."""
 TRIES = 4
 """Rounds of (1) and (2) before going back to sweeping."""
 TWIN = 1e-9
-"""An atom whose correlation follows the border to within this fraction duplicates one that is in already."""
+"""An atom outside S whose correlation moves with the bound +-t, to within this fraction, duplicates one in S."""
 TIE = 1e-8
-"""By what fraction correlations are nudged where the path is followed."""
+"""Relative size of the perturbation of the correlations by which `follow_path` breaks ties."""
 ROUNDS = 2
 """Further rounds of sweeping, each twice as long as the last, before the path is followed."""
 
 
 def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array, int, Array]:
-    """Return z-check (k, N), sweeps plus steps on the path of the slowest sample, and who has a gap <= tol E."""
+    """Return z-check (k, N), sweeps plus steps on the path of the slowest sample, and which have a gap <= tol E."""
     n = min(descent(problem.take(slice(0, SAMPLE))) + SWEEPS, max_iter)
     warm = np.any(z)
     if warm and (converged := certified(problem, z, tol)).all():
@@ -68,14 +72,14 @@ def solve(problem: Problem, z: Array, tol: float, max_iter: int) -> tuple[Array,
 
 
 def _finish(problem: Problem, swept: Array, tol: float) -> tuple[Array, Array]:
-    """Return the exact codes where the signs of the swept ones lead to them, else the swept ones, and who passes."""
+    """Return what `newton` makes of the signs of the swept codes where it passes, else these, and which passed."""
     z, passed = newton(problem, signs_of(swept, 0), tol)
     z[:, ~passed] = swept[:, ~passed]
     return z, passed
 
 
 def _insist(problem: Problem, z: Array, tol: float, n: int, max_iter: int) -> tuple[Array, int, Array]:
-    """Solve what the first guess did not: sweep on from z, twice as long each time; the last ones follow the path."""
+    """Solve the samples left by the first guess: sweep on from z, twice as long each time, then follow the path."""
     converged, n_iter = np.zeros(z.shape[1], bool), 0
     for _ in range(ROUNDS):
         here, part, n = np.flatnonzero(~converged), problem.take(~converged), min(2 * n, max_iter - n_iter)
@@ -93,7 +97,7 @@ def _insist(problem: Problem, z: Array, tol: float, n: int, max_iter: int) -> tu
 
 
 def newton(problem: Problem, signs: Array, tol: float) -> tuple[Array, Array]:
-    """Return z (k, N) after up to `TRIES` rounds of (1) and (2), and for each sample whether it passes."""
+    """Return z (k, N) after up to `TRIES` rounds of (1) and (2), and for each sample whether its gap is <= tol E."""
     z = np.zeros_like(problem.b)
     passed, rest, part = np.zeros(z.shape[1], bool), np.arange(z.shape[1]), problem
     for _ in range(TRIES):
@@ -125,9 +129,9 @@ def signs_of(u: Array, t: Array | float) -> Array:
 
 
 def follow_path(problem: Problem, max_iter: int) -> tuple[Array, int]:
-    """Return the signs (k, N) where t is as asked for, and the steps of (3) and (4) from t = max|b|."""
+    """Return the signs (k, N) at the t asked for, and the number of steps (3), (4) on the path from t = max|b|."""
     k, n_samples = problem.b.shape
-    # several atoms that reach the border at once would have to be told apart: a nudge, too small to matter, does it
+    # ties, several atoms that reach the bound at once, are broken by a perturbation too small to matter
     nudge = TIE * np.sin(np.arange(1, k + 1))[:, None] * largest(problem.b)
     c = problem.b + np.where(np.diag(problem.gram)[:, None] > 0, nudge, 0).astype(problem.b.dtype)
     t, z = np.abs(c).max(axis=0), np.zeros_like(c)
@@ -146,7 +150,7 @@ def follow_path(problem: Problem, max_iter: int) -> tuple[Array, int]:
         t[going] = np.where(length < t[going] - part.t, t[going] - length, part.t)
         kind, atom = np.divmod(event, k)
         here, before_the_end = (atom, going), t[going] > part.t
-        left[:, going] *= length == 0  # in a tie none comes back, or it would go round in circles
+        left[:, going] *= length == 0  # after a step of length 0 (a tie) none comes back, or it would cycle
         left[here] = np.where(kind == 0, signs[here], left[here])
         signs[here] = np.where(before_the_end, np.choose(kind, [0, 1, -1]), signs[here])
         z[here] *= kind != 0
@@ -156,11 +160,11 @@ def follow_path(problem: Problem, max_iter: int) -> tuple[Array, int]:
 def _next_event(
     z: Array, c: Array, t: Array, slope: Array, fall: Array, signs: Array, left: Array
 ) -> tuple[Array, Array]:
-    """Return equation (4)'s event (k leave, then k join at +t, then k at -t) and by how much t falls until then."""
+    """Return the next event of (4), an index (k that leave, k that join at +t, k at -t), and how far t falls to it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         leave = np.where(signs * slope < 0, np.abs(z / slope), np.inf)
         at_border = [(side, (t - side * c) / (1 - side * fall)) for side in (1, -1)]
-    # an atom that has just left a border moves away from it, and a twin of one that is in stays on it for ever
+    # not these: an atom that has just left a bound moves away from it, a duplicate of one in S stays on it for ever
     joins = [
         np.where((signs == 0) & (left != side) & (1 - side * fall > TWIN) & (x > -TWIN * t), np.maximum(x, 0), np.inf)
         for side, x in at_border

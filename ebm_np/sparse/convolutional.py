@@ -16,7 +16,7 @@ r"""Convolutional sparse coding: an image is a sum of kernels, each put down whe
 H - p + 1; "valid", also beyond its edge, so that all pixels are alike: h = H + p - 1; "circular", on a torus: h = H.
 
 Plain sparse coding has a weighted sum of the columns of W. Here they are all shifts of a few kernels: the dictionary is
-h w / (H W) M / C times overcomplete, yet has only M C p q numbers, and what is learned of an edge is known everywhere.
+h w / (H W) M / C times overcomplete, yet has only M C p q numbers, and what is learned at one place holds at all.
 
 Derivation
 ----------
@@ -26,10 +26,11 @@ Derivation
 2. dE/dy~ = 2 (y~ - y), and by the adjoints of a convolution dE/dz (smooth part) = A^T dE/dy~ = -c, dE/dK_m[a, b] =
    sum_ij z_m[i, j] dE/dy~[i + a, j + b].
 3. L = 2 max_f sigma_max(K^(f))^2, K^(f) the M x C matrix of the kernels' transfer functions: exact on the torus, and
-   little too much elsewhere (`largest_eigenvalue`). ISTA and FISTA cannot do with less than L, and it is large: all
-   kernels that answer to one frequency add up. `convolutional_working_set` is what does not suffer from it.
+   slightly too large elsewhere (`largest_eigenvalue`). ISTA and FISTA need this L for their step, and it is large: all
+   kernels that respond to one frequency add up in it. `convolutional_working_set` avoids that.
 4. With the pull of an encoder, E + alpha ||z - z~||^2: as in `predictive`, that is sparse coding of y' = (y,
-   sqrt(alpha) z~) with A' = (A, sqrt(alpha) I). So c gains 2 alpha (z~ - z), L 2 alpha, the gap those terms of r', y'.
+   sqrt(alpha) z~) with A' = (A, sqrt(alpha) I). So 2 alpha (z~ - z) is added to c, 2 alpha to L, and the gap is that
+   with r' = y' - A' z and y' for r and y.
 
 Source: notes 08-2, "Convolutional sparse coding"; Zeiler et al. 2010; Kavukcuoglu et al. 2010; Wohlberg 2016.
 """
@@ -58,7 +59,7 @@ class Params(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """An encoder's guess, and how strongly it draws: derivation 4."""
+    """An encoder's guess, and how strongly it pulls: derivation 4."""
 
     alpha: float
     z_tilde: Array  # (N, M, h, w)
@@ -131,7 +132,7 @@ def infer(
     lam : > 0
     method : "fista" (with restarts), or "working_set", many times faster where codes are sparse
     tol : an image has converged when its duality gap is at most tol times its energy. Its energy is then nearer to the
-        minimum than that, often by a factor of 100: a single code that wants to wake up counts for the whole image
+        minimum than that, often by a factor of 100: the largest |c|, a single code, sets s in the gap of the image
     max_iter : iterations at most (for "working_set" of FISTA on the candidates, all rounds together)
     z0 : start (N, M, h, w); zero if None
     pull : alpha and z~ (N, M, h, w): minimise E + alpha ||z - z~||^2 instead, by "fista"
@@ -190,7 +191,7 @@ def iterates(
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:
-    """Return F_inf(y), equation (4): (N,); from above, up to tol F. The options are those of `infer`."""
+    """Return F_inf(y), equation (4): (N,); an upper bound, at most tol F too high. The options are those of `infer`."""
     return infer(params, y, lam, **options).energy
 
 
@@ -222,7 +223,7 @@ def checked(params: Params, y: Array, boundary: str) -> tuple[Array, Array, tupl
 
 
 def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None, L: float) -> Callable[[Array], Look]:
-    """Return what `fista` asks of codes."""
+    """Return the function `look` that `fista` calls on codes."""
 
     def look(z: Array) -> Look:
         residual = y - decode(params, z, boundary)

@@ -11,8 +11,10 @@ r"""Convolutional sparse auto-encoder: kernels that build an image, and an encod
     z, z~        z, z_tilde     (N, M, h, w)    maps; the encoder's guess Enc(y)
     K            Params.K       (M, C, p, q)    kernels of the decoder K * z, which is (1) of `convolutional`
     A            A              (M, C, p, q)    kernels of the encoder; A star y is `correlate(y, A)`, maps like z
-    g, theta, b  g, theta, b    (M,)            one a map: gains, the diagonal layer; thresholds >= 0; offsets
-    alpha, lam   alpha, lam                     weights: of the pull, >= 0; of the L1 norm, > 0
+    g            g              (M,)            gains, one a map: the diagonal layer
+    theta, b     theta, b       (M,)            (4): thresholds >= 0, one a map; (5): offsets, one a map
+    alpha        alpha                          weight of the pull, >= 0
+    lam          lam                            weight of the L1 norm, > 0
 
 Note 08-2: "simply a convolution followed by some non-linearity and then a diagonal layer to change the scale." It is
 `predictive` with weights shared by all places, and if maps have one pixel, it is `predictive`. `boundary` says where
@@ -20,22 +22,23 @@ kernels of both kinds may lie (`convolutional`). An encoder of your own is a Nam
 
 Derivation
 ----------
-1. (2) is `convolutional`'s problem with its `Pull`. From alpha = 0 to infinity z-check goes from its codes to Enc(y), D
-   never growing: 2 of `predictive`. Smooth part: d(C + alpha D)/dz = dC/dz + 2 alpha (z - z~).
+1. (2) is the problem of `convolutional` with its `Pull`. As alpha goes from 0 to infinity, z-check goes from its codes
+   to Enc(y), and D never grows: 2 of `predictive`. Smooth part: d(C + alpha D)/dz = dC/dz + 2 alpha (z - z~).
 2. `correlate` is the adjoint of z -> z * A, `kernel_grad` that of A -> z * A. So <v, A star y> = <v * A, y> =
-   <kernel_grad(v, y), A>: of u = A star y, and v = dl/du, y receives v * A, and A kernel_grad(v, y).
-3. q = dl/dz~, z~ = g . h: g receives q h, h receives q g. (4): h = sh_theta(u), dh = du - sign(h) dtheta where h != 0:
-   v = q g 1[h != 0], theta receives -v sign(h). (5): h = tanh(u + b): v = q g (1 - h^2), b receives v. What is received
-   by g, theta and b, one a map, is summed over all places and images.
-4. With q = dE/dz~ = 2 alpha (z~ - z): dE/dy = 2 (y - K * z) + what 2 says; dE/dK = dC/dK is `convolutional`'s.
+   <kernel_grad(v, y), A>: with u = A star y and v = dl/du, dl/dy = v * A and dl/dA = kernel_grad(v, y).
+3. With q = dl/dz~ and z~ = g . h: dl/dg = q h, dl/dh = q g. (4): h = sh_theta(u), dh = du - sign(h) dtheta where
+   h != 0: v = q g 1[h != 0], dl/dtheta = -v sign(h). (5): h = tanh(u + b): v = q g (1 - h^2), dl/db = v. The gradients
+   in g, theta and b, one number a map, are summed over all places and images.
+4. With q = dE/dz~ = 2 alpha (z~ - z): dE/dy = 2 (y - K * z) + v * A, v of 3; dE/dK = dC/dK is that of `convolutional`.
 5. Envelope theorem: dF is dE at a fixed z-check. And at any z, E(y, z) >= F(y), with equality at z-check: so `fit`,
    whose codes are a few steps of FISTA from Enc(y), lowers an upper bound of F, the tighter the better the encoder.
 6. ||K_m|| = 1, else K / s, s z, s g, s -> 0 would leave C as it is and take D and R to 0: 7 of `predictive`.
-7. What the diagonal layer is for: where an image is K_m, the encoder with A = K says 1, but also r = <K_m, K_n shifted>
-   wherever a K_n overlaps. If codes are white, of any law, y = K * z and u = K star y, then E[(z_m - g_m u_m) u_m] = 0,
-   least mean square, for g_m = 1 / sum r^2 over all n and shifts: about C / M for random kernels. Training starts
-   there: (4) with A = K, theta = lam / 2 is ISTA's first step, (2 / L) sh_{lam/2}(K star y), but for the gain, there
-   that of the worst of all images. (5) has the same slope at 0, with g = lam: tanh, never above 1, needs a gain most.
+7. What the diagonal layer is for: if an image is one K_m, u = A star y with A = K is 1 at its place, but also r = <K_m,
+   K_n shifted> for every K_n that overlaps it. If codes are white, of any distribution, and y = K * z, the gain of
+   least mean square error, E[(z_m - g_m u_m) u_m] = 0, is g_m = 1 / sum r^2 over all n and shifts: about C / M for
+   random kernels. Training starts there: (4) with A = K, theta = lam / 2 is ISTA's first step, (2 / L) sh_{lam/2}(K
+   star y), except for the gain; 2 / L is that for the worst of all images. (5) starts with the same slope at 0 and with
+   g = lam: as tanh is never above 1, it needs a gain most.
 
 Source: notes 08-2, "Convolutional sparse coding"; Kavukcuoglu et al. 2010.
 """
@@ -107,7 +110,7 @@ def from_kernels(K: Array, encoder: str, lam: float) -> Params:
     check.choice("encoder", encoder, ("shrink", "tanh"))
     K, lam = check.squarable("K", K, ("M", "C", "p", "q")), check.positive("lam", lam)
     K = convolutional.unit_kernels(convolutional.Params(K)).K
-    answers = correlate(K, K, "valid")  # of all n at all shifts to the image K_m: (M, M, 2 p - 1, 2 q - 1)
+    answers = correlate(K, K, "valid")  # of all K_n, shifted, to the image K_m: (M, M, 2 p - 1, 2 q - 1)
     g = 1 / np.maximum((answers**2).sum(axis=(1, 2, 3)), 1)  # it is at least <K_m, K_m>^2 = 1, but for K_m = 0
     if encoder == "shrink":
         return Params(K, ShrinkEncoder(K, np.full_like(g, lam / 2), g))
@@ -162,7 +165,7 @@ def energy_grad_y(params: Params, y: Array, z: Array, alpha: float, boundary: st
 def energy_grad_params(
     params: Params, y: Array, z: Array, alpha: float, weights: Array, boundary: str = "full", guess: Guess | None = None
 ) -> Params:
-    """Return d/dparams of sum_n weights_n E(y_n, z_n), derivation 4; `guess`, if there is one, is what `run` said."""
+    """Return d/dparams of sum_n weights_n E(y_n, z_n), derivation 4; `guess`, if given, is what `run` returned."""
     z_tilde, vjp = run(params.encoder, y, boundary) if guess is None else guess
     q = weights[:, None, None, None] * alpha * squared_error_grad(z, z_tilde)
     return Params(convolutional.energy_grad_params(_kernels(params), y, z, weights, boundary).K, vjp.encoder(q))
@@ -240,11 +243,11 @@ def fit(
     ----------
     params : where to start; never written to
     y : images (N, C, H, W), best small crops of many
-    rng : shuffles them
-    alpha : >= 0; with 0 nothing draws the encoder, and it stays as it is
+    rng : shuffles the images
+    alpha : >= 0; with 0 the encoder has no gradient, and stays as it is
     lam : > 0
     rate : of Adam
-    n_steps : of FISTA from the encoder's guess (from zero if alpha is 0) for the codes of a batch
+    n_steps : steps of FISTA from the encoder's guess (from zero if alpha is 0) for the codes of a batch
     callback : called after each epoch with its number and its mean E
     """
     params, y, alpha = _checked(params, y, alpha, boundary)
@@ -288,7 +291,7 @@ def _vjp(encoder: Encoder, y: Array, boundary: str, h: Array, slope: Array, last
 
 
 def _held(params: Params) -> Params:
-    """Return the parameters that are allowed next to these: unit kernels in the decoder, thresholds of at least 0."""
+    """Return the parameters projected on the allowed ones: unit kernels in the decoder, thresholds of at least 0."""
     K, encoder = convolutional.unit_kernels(_kernels(params)).K, params.encoder
     if isinstance(encoder, ShrinkEncoder):
         encoder = encoder._replace(theta=np.maximum(encoder.theta, 0))

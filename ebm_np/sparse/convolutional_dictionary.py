@@ -13,18 +13,19 @@ r"""Learning the kernels: maps for a batch of images, then K for the maps of all
     A        A          (M, M, 2p-1, 2q-1)      correlations of the maps at all lags d at which kernels overlap
     B        B          (M, C, p, q)            correlations of maps with images
 
-It is `dictionary`, equation by equation: what was a second moment there is one at every lag here.
+It is `dictionary`, equation by equation: each second moment there is a correlation function, over all lags, here.
 
 Derivation
 ----------
 1. y~_c[x] = sum_ob K_oc[b] z_o[x - b]. So d||y - y~||^2/dK_mc[a] = 2 sum_x z_m[x - a] (y~_c[x] - y_c[x]), where sum_x
    z_m[x - a] z_o[x - b] = A_mo[a - b]: twice (4). A and B are all that K needs to know of the images.
 2. On the torus x runs over all pixels, and for "full" over all that z_m reaches: no pixel is cut off, and only the
-   difference a - b counts. For "valid" pixels are cut off at the edge, A would depend on a and b: not offered.
+   difference a - b counts. For "valid" pixels are cut off at the edge, A would depend on a and on b: not offered.
 3. (3) are kernel gradients of convolution: A = `kernel_grad` of the maps against themselves, B against the images.
-4. In K_m alone the cost is quadratic with the Hessian 2 T, T[a, b] = A_mm[a - b], for each channel. T is a corner of
-   the circulant matrix of A_mm, whose eigenvalues are A^_mm(f): its own are at most l_m. So the cost lies below its
-   value at K_m plus 2 <G_m, dK> + l_m ||dK||^2, on the sphere least at (5): no rate, and the cost never rises.
+4. In K_m alone the cost is quadratic with the Hessian 2 T, T[a, b] = A_mm[a - b], for each channel. T is a principal
+   submatrix of the circulant matrix of A_mm, whose eigenvalues are the discrete Fourier transform A^_mm(f): those of T
+   are at most l_m. So the cost is majorised by its value at K_m plus 2 <G_m, dK> + l_m ||dK||^2, which is least on the
+   unit sphere at (5): there is no learning rate, and the cost never rises.
 5. Why a constraint? See `dictionary`: else K grows, z shrinks, and F falls to 0.
 6. A kernel that no map has used for a while has l_m = 0. It is seeded anew with the window that is explained worst.
 
@@ -46,7 +47,7 @@ from ebm_np.foundations.training import Callback, batches, check_options
 from ebm_np.sparse.convolutional import Params, checked, decode, iterates, unit_kernels
 
 UNUSED = 1e-6
-"""A_mm[0], in units of the mean, from which on a kernel counts as unused."""
+"""A kernel counts as unused if its A_mm[0] is at most this share of their mean."""
 
 
 class State(NamedTuple):
@@ -104,15 +105,15 @@ def fit(
     boundary : "full" or "circular"
     batch_size : images between two updates of K. None means all: A and B are then made anew in every epoch, and each
         image's maps start from where the last epoch left them
-    n_steps : of FISTA over the maps, (2)
-    n_sweeps : over the kernels, (5)
+    n_steps : steps of FISTA over the maps, (2)
+    n_sweeps : sweeps over the kernels, (5)
     forgetting : rho >= 0 of equation (3); 0 remembers everything
     callback : called after each epoch with its number and its mean energy
 
     Returns
     -------
     Fit
-        `history` has the mean energy of each epoch, at the maps and kernels that its batches were met with; float32
+        `history` has the mean energy of each epoch, of each batch with the kernels before its update; float32
         throughout if K and y are.
 
     Raises
@@ -185,7 +186,7 @@ def descend(state: State, n_sweeps: int) -> Array:
 
 
 def _seed_unused(state: State, y: Array, z: Array, boundary: str) -> State:
-    """Return the state with kernels that no map remembers replaced by the windows explained worst: derivation 6."""
+    """Return the state with unused kernels replaced by the windows explained worst: derivation 6."""
     M, _, p, q = state.K.shape
     use = state.A[np.arange(M), np.arange(M), p - 1, q - 1]
     unused = np.flatnonzero(use <= UNUSED * use.mean())
@@ -194,7 +195,7 @@ def _seed_unused(state: State, y: Array, z: Array, boundary: str) -> State:
     residual = y - decode(Params(state.K), z, boundary)
     mass = correlate((residual**2).sum(axis=1, keepdims=True), np.ones((1, 1, p, q), y.dtype), "full")[:, 0]
     K, A, B = (a.copy() for a in state)
-    for m, n in zip(unused, np.argsort(mass.max(axis=(1, 2)))[::-1], strict=False):  # one an image: not twins
+    for m, n in zip(unused, np.argsort(mass.max(axis=(1, 2)))[::-1], strict=False):  # one an image: no two alike
         i, j = np.unravel_index(mass[n].argmax(), mass[n].shape)
         K[m] = residual[n, :, i : i + p, j : j + q]
         A[m], A[:, m], B[m] = 0, 0, 0

@@ -1,25 +1,29 @@
-r"""Convolutional sparse coding where codes are sparse: solve for the few that matter, then ask all others.
+r"""Convolutional sparse coding by working sets: solve for the few codes that matter, then check all others.
 
-    S = {s}, places (m, i, j) that may carry a code; A_S (pixels x S) the sparse matrix of their kernels           (1)
+    S = {s}, the working set: places (m, i, j) whose codes may be non-zero; A_S (pixels x S) these columns of A    (1)
     z_S = argmin ||y - A_S z||^2 + lam ||z||_1 = argmin z^T G z - 2 b^T z + lam ||z||_1,   G = A_S^T A_S, b = A_S^T y
     c = 2 A^T (y - A_S z_S),   everywhere; done if gap(c) <= tol E                                                 (2)
     S <- {s: z_s != 0} + {s: |c_s| > lam}, not all of them at once                                                 (3)
 
-Why it is fast: FISTA on all maps moves M h w numbers at every step, of which one in a hundred is not zero, and its
-steps 2 / L are short, because L counts all kernels that answer to one frequency at one place. G knows only kernels that
-lie where they are needed, fewer and farther apart: its L is a fifth, and a product with it costs a thirtieth.
+Why it is fast: FISTA on all maps updates M h w numbers at every step, of which one in a hundred is not zero. And its
+steps 2 / L are short: L is large, because all kernels that respond to one frequency at one place add up in it. G holds
+only the kernels in S, fewer and farther apart: its L is a fifth of that, and a product with it costs a thirtieth.
 
 Derivation
 ----------
-1. If no s outside S has |c_s| > lam, z_S with zeros elsewhere obeys the conditions for the minimum over all maps, (3)
-   of `convolutional`. Else E falls further when such an s is let in: its derivative there is lam - |c_s| < 0.
-2. G_st is the product of two kernels where they overlap: 0 at a distance of p rows or q columns. So G has at most M
-   (2p - 1) (2q - 1) numbers a row, in practice 20 to 120, and is made as the product of sparse matrices.
-3. Neighbours and similar kernels violate together, and most are no longer needed once the best has its code. So while
-   violators are many, only the peaks of |c|, over all kernels and 3 x 3 places, are let in; later the greatest.
-4. A step of FISTA needs L >= 2 lambda_max(G). For nonnegative B, here |G_st|, and any x > 0, lambda_max <= max_s (B
-   x)_s / x_s (Collatz, Wielandt), and lambda_max(G) <= lambda_max(|G|): a bound for sure, near after a few x <- B x.
-5. Each round solves to a tenth of the gap that the last one left: what is still missing outside S matters more.
+1. If no s outside S has |c_s| > lam, z_S with zeros elsewhere satisfies the optimality (KKT) conditions over all maps,
+   (3) of `convolutional`. Else E falls further when such an s joins S: as z_s leaves 0 with the sign of c_s, dE/d|z_s|
+   = lam - |c_s| < 0.
+2. G_st is the inner product of two kernels over their overlap: 0 from a distance of p rows or q columns on. So G has at
+   most M (2p - 1) (2q - 1) non-zeros a row, in practice 20 to 120, and is computed as a product of sparse matrices.
+3. Violators of |c_s| <= lam come in clusters, of neighbouring places and similar kernels, and most of a cluster comply
+   once that with the largest |c| is in S. So while violators are many, only the local maxima of |c|, over all kernels
+   and 3 x 3 places, join S; later those with the largest |c|.
+4. A step of FISTA needs L >= 2 lambda_max(G). For a nonnegative matrix B, here B_st = |G_st|, and any x > 0,
+   lambda_max(B) <= max_s (B x)_s / x_s (Collatz, Wielandt); and lambda_max(G) <= lambda_max(|G|). So this bound holds
+   for any x, and a few power iterations x <- B x bring it close.
+5. Each round solves on S only to a tenth of the gap over all maps that the last one left: as long as codes outside S
+   are missing, more precision would be wasted.
 
 Source: working sets as in Friedman et al. 2010, section 2.6 (active-set convergence), and Massias et al. 2018.
 """
@@ -35,16 +39,16 @@ from ebm_np.foundations.results import Inference
 from ebm_np.sparse.operator_fista import Look, duality_gap, fista, settle
 
 PEAKS, PORTION = 6, 12
-"""Peaks only while there are more violators than a sixth of the h w pixels; else the greatest, at most a twelfth of h w
-(or 100)."""
+"""With more violators than a sixth of the h w pixels only local maxima of |c| join S; else those with the largest |c|,
+at most a twelfth of h w, or 100 if that is more."""
 FINER = 0.1
 STEPS = 300
-"""Of FISTA in a round at most."""
+"""Iterations of FISTA in a round, at most."""
 POWERS = 12
 
 
 class Candidates(NamedTuple):
-    """Codes that need not be zero, and what is needed to solve for them."""
+    """The working set S, and what is needed to solve for its codes: equation (1)."""
 
     places: Array  # (n,): indices into the flattened maps (M, h, w)
     A: sparse.csc_matrix  # (C H W, n)
@@ -73,7 +77,7 @@ def _solve(
         square, l1 = residual @ residual, np.abs(codes).sum()
         energy = square + lam * l1
         missing = float(duality_gap(square, residual @ y.ravel(), c.max(), l1, lam) / (energy or 1))
-        if missing <= tol or n_iter >= max_iter or not steps:  # no step: rounding is all that is still missing
+        if missing <= tol or n_iter >= max_iter or not steps:  # no step taken: what is still missing is rounding
             found = np.zeros(shape, z.dtype)
             found.ravel()[here.places] = codes
             return found, float(energy), n_iter, missing <= tol
@@ -105,7 +109,7 @@ def candidates(K: Array, y: Array, places: Array, shape: tuple[int, ...], bounda
 
 
 def _violators(c: Array, lam: float, n_pixels: int) -> Array:
-    """Return places to let in, by |c| (M, h, w): derivation 3."""
+    """Return the places that are to join S, from |c| (M, h, w): derivation 3."""
     violators = np.flatnonzero(c > lam)
     if PEAKS * len(violators) > n_pixels:
         best = c.max(axis=0)
@@ -118,13 +122,13 @@ def _violators(c: Array, lam: float, n_pixels: int) -> Array:
 
 
 def _descend(here: Candidates, y: Array, z: Array, lam: float, tol: float, max_iter: int) -> tuple[Array, int]:
-    """Return the candidates' codes after FISTA from z, until the gap among them is at most tol E."""
+    """Return the codes on S after FISTA from z, until the gap of the problem on S is at most tol E, and its steps."""
     L = 2 * largest_eigenvalue(here.gram) or 1.0  # kernels of zeros: any length will do
     residual = y.ravel() - here.A @ z
     square, inner, at_start = residual @ residual, residual @ y.ravel(), here.A.T @ residual
 
     def look(codes: Array) -> Look:
-        d = codes[0] - z  # from z on, as ||y||^2 - 2 b^T z + z^T G z would lose the digits of what is left
+        d = codes[0] - z  # relative to z: where the residual is small, ||y||^2 - 2 b^T z + z^T G z cancels
         product = here.gram @ d
         c, l1 = 2 * (at_start - product), np.abs(codes).sum()
         left = square + d @ (product - 2 * at_start)
@@ -136,11 +140,11 @@ def _descend(here: Candidates, y: Array, z: Array, lam: float, tol: float, max_i
 
 
 def largest_eigenvalue(gram: sparse.csr_matrix) -> float:
-    """Return an upper bound of it, seldom more than a third too much: derivation 4."""
+    """Return an upper bound of the largest eigenvalue, seldom more than a third too large: derivation 4."""
     magnitudes, x, bound = abs(gram), np.ones(gram.shape[0], gram.dtype), 0.0
     for _ in range(POWERS):
         product = magnitudes @ x
         bound = float((product / x).max())
         if bound > 0:
-            x = np.maximum(product / product.max(), np.finfo(x.dtype).eps)  # a weak kernel's would underflow
+            x = np.maximum(product / product.max(), np.finfo(x.dtype).eps)  # a weak kernel's entry would underflow
     return bound

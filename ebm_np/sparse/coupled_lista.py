@@ -18,31 +18,35 @@ r"""Coupled LISTA: the network keeps the dictionary, and need learn no more than
 
 LISTA is z(t) = sh[W_e^T y + S z(t-1)] with W_e and S free. If its error is to vanish, S must tend to I - W_e^T W (Chen
 et al., theorem 1). (1) has that built in: W_e = gamma V, S = I - gamma V^T W. With V = W, gamma = 2/L, theta = lam/L it
-is ISTA (`from_dictionary`). The rest goes by what is learned: gamma, theta and a V for each step, LISTA-CP; one V for
-all, TiLISTA; only gamma and theta, 2 K numbers, with V from (4), ALISTA.
+is ISTA (`from_dictionary`). Otherwise its name depends on what is learned. LISTA-CP: gamma, theta and a V for each
+step. TiLISTA: gamma, theta and one V for all steps. ALISTA: only gamma and theta, 2 K numbers, with V from (4).
 
 Derivation
 ----------
 1. Why the error falls at a linear rate. Let gamma = 1, y = W z*, e = z(t-1) - z*. Then u - z* = (I - V^T W) e. Since
-   v_i^T w_i = 1, no e_i acts on itself: |u_i - z*_i| <= mu sum_{j != i} |e_j|, mu = max_{i != j} |v_i^T w_j|. Take
-   theta_t = mu B_t, B_t a bound on ||e||_1: where z* is 0, z(t) is, too; on its s other codes the error is at most
-   mu sum_{j != i} |e_j| + theta_t. Their sum is at most B_{t+1} = (2 s - 1) mu B_t, so error and thresholds fall as
-   c^t, c = (2 s - 1) mu. That is the worst case; hence the geometric thresholds of `init`.
-2. Hence also (4): the diagonal of V^T W is held, the rest made small. The sum splits into a problem ||W^T v_i||^2 for
-   each i. Lagrange: 2 W W^T v_i = nu_i w_i, so v_i is along G w_i, and the constraint gives its length; a convex
-   function's stationary point on a plane is its minimum there.
-3. Selection: a shrunk code is theta_t too small. One that is large is surely on, and may pass as it is.
+   v_i^T w_i = 1, this matrix has a zero diagonal: |u_i - z*_i| <= mu sum_{j != i} |e_j|, mu = max_{i != j} |v_i^T w_j|
+   (the generalised mutual coherence). Take theta_t = mu B_t with a bound B_t >= ||e||_1: where z* is 0, |u_i| is at
+   most theta_t and z(t) is 0, too; on the s codes of the support of z* the error is at most mu sum_{j != i} |e_j| +
+   theta_t. These add up to at most B_{t+1} = (2 s - 1) mu B_t, so error and thresholds fall as c^t, c = (2 s - 1) mu.
+   That is the worst case; hence the geometric thresholds of `init`.
+2. Hence also (4): it fixes the diagonal of V^T W at 1 and makes the rest small. The squared Frobenius norm is the sum
+   of all ||W^T v_i||^2, so each v_i is a problem of its own. With a Lagrange multiplier nu_i: 2 W W^T v_i = nu_i w_i,
+   so v_i is parallel to G w_i, and the constraint gives its length. The problem is convex, its constraint linear: this
+   stationary point is the minimum.
+3. Support selection: shrinkage makes a code too small by theta_t (its bias). A large one surely belongs to the support,
+   and may pass unshrunk.
 
-Through time, for one sample, with g(t) = dl/dz(t), delta(t) = dl/du(t), and g(K) = (2/N) (z(K) - z*):
+Backpropagation through time, for one sample, with g(t) = dl/dz(t), delta(t) = dl/du(t), g(K) = (2/N) (z(K) - z*):
 
-4. dz_i(t) is 0 where z_i(t) = 0, du_i where u_i passed, du_i - sign(z_i) dtheta_t where it was shrunk; which of these
-   does not change nearby. So delta(t) = 1[z(t) != 0] g(t), and dl/dtheta_t = -sum over the shrunk of delta_i sign(z_i).
+4. dz_i(t) is 0 where z_i(t) = 0, du_i where u_i passed, du_i - sign(z_i) dtheta_t where it was shrunk; a small change
+   does not alter which case holds. So delta(t) = 1[z(t) != 0] g(t), dl/dtheta_t = -sum over the shrunk of delta_i
+   sign(z_i).
 5. du = dz(t-1) + dgamma V^T r + gamma dV^T r + gamma V^T (dy - W dz(t-1)). So with h(t) = V_t delta(t)
        dl/dgamma_t = <h, r>,   dl/dV_t = gamma_t r delta^T,   dl/dy = sum_t gamma_t h(t),
        g(t-1) = delta - gamma_t W^T h;   one V for all steps receives the sum over t.
 
-Memory: the backward pass needs r(t), z(t) and who passed, N (k + d) numbers and N k bytes for each step: it grows in
-proportion to K. `forward` forgets each step after the next.
+Memory: the backward pass needs r(t), z(t) and which codes passed, N (k + d) numbers and N k bytes for each step: it is
+proportional to K. `forward` keeps the last step only.
 
 Source: notes 08-2, "LISTA"; Chen, Liu, Wang & Yin 2018 (1), (2), theorems 1 and 2; Liu, Chen, Wang & Yin 2019 (4).
 """
@@ -88,7 +92,7 @@ class Step(NamedTuple):
 
 
 PLAIN, PAPER = Selection(0.0, 0.0), Selection(0.012, 0.13)
-"""No selection, so that (2) is shrinkage; and what the papers take where one code in ten is on."""
+"""No selection, so that (2) is shrinkage; and the values of the papers, for signals with one code in ten not zero."""
 
 
 def analytic_weights(W: Array) -> Array:
@@ -105,7 +109,7 @@ def analytic_weights(W: Array) -> Array:
 
 
 def init(V: Array, n_steps: int, *, theta: float = 0.45, decay: float = 0.8) -> Params:
-    """Return gamma_t = 1, theta_t = theta decay^(t-1) and V, (d, k) or (K, d, k): where to start from, derivation 1."""
+    """Return gamma_t = 1, theta_t = theta decay^(t-1) and V, (d, k) or (K, d, k): a start for `fit`, derivation 1."""
     n_steps = validation.count("n_steps", n_steps)
     V = validation.squarable("V", V, ("d", "k") if getattr(V, "ndim", 2) != 3 else (n_steps, "d", "k"))
     falling = validation.positive("theta", theta) * validation.positive("decay", decay) ** np.arange(n_steps)
@@ -120,7 +124,7 @@ def from_dictionary(W: Array, lam: float, n_steps: int) -> Params:
 
 
 def select_and_shrink(u: Array, theta: float, n: int) -> tuple[Array, Array]:
-    """Return sh(u), equation (2), and who passed: (N, k) -> (N, k) twice. Equal |u| pass together."""
+    """Return sh(u), equation (2), and which codes passed unshrunk: (N, k) -> (N, k) twice. Equal |u| pass together."""
     if n == 0:
         return shrink(u, theta), np.zeros(u.shape, bool)
     size = np.abs(u.real)
@@ -177,10 +181,10 @@ def fit(
     patience: int = 10,
     callback: Callback | None = None,
 ) -> Fit[Params]:
-    """Return parameters with a low loss (3), by Adam; the last tenth of the samples tells which of them are best.
+    """Return parameters with a low loss (3), by Adam: of all epochs those that are best on the last tenth of samples.
 
-    On those samples it never returns what does worse than its start. So call it again with what it returned and a lower
-    rate: once the loss is low, most of what remains is due to steps too long.
+    These samples are held out, and on them the result is never worse than the start. So call it again from the result
+    with a lower rate: once the loss is low, most of what remains is due to steps of Adam that are too long.
 
     Parameters
     ----------
@@ -188,9 +192,9 @@ def fit(
     W : dictionary (d, k)
     y, z_target : at least two observations (N, d), and their codes (N, k)
     rng : shuffles the samples of each epoch
-    learned : the parts that change, of "V", "gamma", "theta"
-    selection : of equation (2)
-    rate : size of a step in gamma, in log theta (thresholds are orders of magnitude apart), and in V over its rms
+    learned : which of "V", "gamma", "theta" are learned; the others stay as they are
+    selection : how many codes pass unshrunk, equation (2)
+    rate : of Adam: the step in gamma, in log theta (thresholds are orders of magnitude apart), and in V / rms(V)
     batch_size : None means all samples at once
     patience : stop when so many epochs in a row were no better
 
@@ -224,7 +228,7 @@ def fit(
 
 
 def _steps(params: Params, W: Array, y: Array, selection: Selection) -> Iterator[Step]:
-    """Yield r(t), z(t) and who passed, for t = 1, ..., K: equations (1) and (2)."""
+    """Yield r(t), z(t) and which codes passed, for t = 1, ..., K: equations (1) and (2)."""
     z = np.zeros((len(y), W.shape[1]), np.result_type(W, y, *params))
     for t, (gamma, theta) in enumerate(zip(params.gamma, params.theta, strict=True)):
         n = round(min(selection.rise * (t + 1), selection.most) * W.shape[1])
@@ -265,7 +269,7 @@ def _at(t: int, V: Array) -> Array:
 
 
 def _in_units(optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer with its steps in the units of `fit`; theta exp(step) is never negative."""
+    """Return the optimizer with its steps in the units of `fit`; theta becomes theta exp(step), never negative."""
 
     def step(params: Params, grads: Params, state: Any) -> tuple[Params, Any]:
         V, gamma, theta = params

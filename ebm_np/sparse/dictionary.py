@@ -14,15 +14,15 @@ r"""Learning the dictionary: codes for a mini-batch, then W for the codes of all
 Derivation
 ----------
 1. sum_n ||y_n - W z_n||^2 = tr(W A W^T) - 2 tr(W B) + sum_n ||y_n||^2 if f = 1: (3) is all that W needs to know of the
-   data (Mairal et al. 2010). With f < 1 old codes, found with a W long past, are forgotten.
+   data (Mairal et al. 2010). With f < 1 old codes, found with a W that has changed since, are forgotten.
 2. In w_j alone that is A_jj ||w_j - u_j||^2 plus a constant. On the unit sphere, where ||w_j||^2 does not change, the
-   minimiser is the unit vector along u_j: (4), without any rate.
+   minimiser is the unit vector along u_j: (4) is block coordinate descent, and has no learning rate.
 3. Why a constraint? W -> W / s, z -> s z leaves W z as it is and multiplies |z_j| by s_j. If nothing holds W, E falls
    for ever that way: W grows, z shrinks, lam ||z||_1 tends to 0 and with it F.
 4. An atom that no code has used for a while has A_jj = 0, and (4) does not apply. It is seeded anew with the sample of
    greatest energy, where it is needed, at the mean norm of the other atoms.
 
-Four ways to hold W, or not, are here to be compared; with s_j = ||u_j|| for each column,
+Three ways to hold the scale of W, and none, can be compared here; with s_j = ||u_j|| for each column,
 
     "sphere"    (4): the constraint holds while W is optimised
     "columns"   w_j <- u_j for all j; then w_j <- w_j / s_j, z_j <- s_j z_j (in A and B): unit columns, W z unchanged
@@ -32,7 +32,7 @@ Four ways to hold W, or not, are here to be compared; with s_j = ||u_j|| for eac
 "columns" is what the lecture does, and costs a few per cent of F: all atoms are too long while (4) goes through them
 (shrinkage makes codes too small, and W makes up for it), and the rescaled codes are no longer those of (2). "common"
 holds W as a whole only: long atoms have cheap codes, so the rich become richer and the poor die. Its s is some k times
-larger, too, so that lam must be k times smaller for like codes.
+larger, too, so that lam must be k times smaller for codes as sparse.
 
 Source: notes 08-2, "Sparse coding"; Olshausen & Field 1996; Mairal, Bach, Ponce & Sapiro 2010.
 """
@@ -59,7 +59,7 @@ NORMALIZATIONS: dict[str, Callable[[Array], Array]] = {
 }
 """What the columns of W are divided by after (4), given their norms."""
 UNUSED = 1e-6
-"""A_jj, in units of the mean, from which on an atom counts as unused."""
+"""An atom counts as unused if its A_jj is at most this share of their mean."""
 
 
 class State(NamedTuple):
@@ -109,7 +109,7 @@ def fit(
     lam : > 0
     batch_size : samples between two updates of W. None means all: A and B are then made anew in every epoch, and each
         sample's code starts from where the last epoch left it
-    n_sweeps : of coordinate descent over the codes, (2), on top of as many as the descent to lam takes (`sweeps`)
+    n_sweeps : of coordinate descent over the codes, (2), after those that lower the threshold to lam (`sweeps`)
     forgetting : rho >= 0 of equation (3); 0 remembers everything
     normalization : "sphere", "columns", "common" or "none", as above
     callback : called after each epoch with its number and its mean energy
@@ -117,8 +117,8 @@ def fit(
     Returns
     -------
     Fit
-        `history` has the mean energy of each epoch, at the codes and the dictionaries that its batches were met with;
-        float32 throughout if W and y are.
+        `history` has the mean energy of each epoch, of each batch with the dictionary before its update; float32
+        throughout if W and y are.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _update(state: State, y: Array, z: Array, memory: float, normalization: str)
 
 
 def _seed_unused(state: State, y: Array, energies: Array) -> State:
-    """Return the state with atoms that no code remembers replaced by the samples of greatest energy: derivation 4."""
+    """Return the state with unused atoms replaced by the samples of greatest energy: derivation 4."""
     used = np.diag(state.A)
     unused = np.flatnonzero(used <= UNUSED * used.mean())
     if not unused.size or not energies.any():
@@ -174,7 +174,7 @@ def _seed_unused(state: State, y: Array, energies: Array) -> State:
     W, A, B = (a.copy() for a in state)
     worst = np.argsort(energies)[::-1][: len(unused)]
     others = np.linalg.norm(np.delete(W, unused, axis=1), axis=0)
-    length = W.dtype.type(others.mean()) if others.size else 1  # of the same size as the others, whatever holds them
+    length = W.dtype.type(others.mean()) if others.size else 1  # as long as the others, whatever the normalization
     W[:, unused[: len(worst)]] = length * unit_columns(Params(y[worst].T)).W
     A[unused], A[:, unused], B[unused] = 0, 0, 0
     return State(W, A, B)

@@ -8,7 +8,7 @@ What each trick does, the most important first:
    that are left are below `tol`, their columns are taken out and the products become narrower.
 4. *Single precision first*: down to a gap of `ROUGH` every operation is done in float32, at half of the memory traffic
    and twice the speed; float64 goes on from there. A proximal step corrects the errors of all steps before it, so
-   nothing of the rounding stays.
+   no rounding error of the first phase remains.
 5. *Blocks and work arrays*: everything is done in place in a handful of arrays that stay in the cache.
 
 Source: Beck & Teboulle 2009; O'Donoghue & Candes 2015 (restart); the bookkeeping is ours.
@@ -25,7 +25,7 @@ from ebm_np.sparse.gram_form import Problem, blocks, certified, certify, correla
 EVERY = 10
 ROUGH = 1e-4
 ROUGH_STEPS = 300
-"""Iterations in single precision at most: where rounding holds the gap up, float64 takes over."""
+"""Largest number of iterations in single precision: where rounding keeps the gap above `ROUGH`, float64 takes over."""
 
 
 class State(NamedTuple):
@@ -74,7 +74,7 @@ def _solve(problem: Problem, step: Step, z: Array, tol: float, max_iter: int) ->
 
 
 def _iterate(problem: Problem, step: Step, state: State, tol: float, max_iter: int) -> tuple[State, int, Array]:
-    """Run FISTA until every sample has converged, or `max_iter` times; samples that have leave on the way."""
+    """Run FISTA until every sample has converged, or `max_iter` times; those that converge early are taken out."""
     n, n_iter = len(state.s), 0
     whole, here, converged = State(*(a.copy() for a in state)), np.arange(n), np.zeros(n, bool)
     while here.size:
@@ -94,7 +94,7 @@ def _iterate(problem: Problem, step: Step, state: State, tol: float, max_iter: i
 
 
 def _advance(problem: Problem, step: Step, state: State, n: int) -> State:
-    """Return the state after n iterations; the work arrays are written over and over, the state handed in is not."""
+    """Return the state after n iterations; work arrays are used again and again, the state handed in is not changed."""
     z, x, s = state.z.copy(), state.x.copy(), state.s
     drive, threshold = z.dtype.type(step.length) * problem.b, z.dtype.type(step.length) * problem.t
     z_next, u, v = np.empty_like(z), np.empty_like(z), np.empty_like(z)

@@ -4,25 +4,27 @@ r"""How well is an atom a Gabor function? The nearest one to each: direction, fr
     u' = (u - u0) cos theta + (v - v0) sin theta,      v' = -(u - u0) sin theta + (v - v0) cos theta            (2)
     R^2 = 1 - ||a - g||^2 / ||a||^2                                                                             (3)
 
-The envelope lies along the wave, as is usual. Atoms of patches without DC need no constant offset: R^2 counts squares
-about zero (0 for an atom of zeros). With c = (A cos phi, -A sin phi) and two columns, envelope times cosine and times
-sine, g = Phi(p) c: c is a latent with a closed form. So p = (u0, v0, theta, f, log s_u, log s_v) has the free energy
+The envelope's axes are those of the wave, as is usual. Atoms of patches without DC need no constant offset: R^2 counts
+squares about zero (0 for an atom of zeros). With c = (A cos phi, -A sin phi) and two columns, envelope times cosine and
+times sine, g = Phi(p) c is linear in c, which has a closed form. So p = (u0, v0, theta, f, log s_u, log s_v) has the
+free energy
 
     F(p; a) = min_c ||a - Phi(p) c||^2 = ||r||^2,      r = a - Q Q^T a,      Phi = Q R                          (4)
 
-Levenberg and Marquardt's method goes down from p to the nearest minimum of F. To find the lowest, (4) is computed for
-round envelopes on a grid of centres about a width apart, over all waves of the patch's Fourier grid; the best of each
-width and each quarter of the directions is a start. Where f s_u is small, a turn by 90 degrees with widths exchanged
-changes little, and tiny functions have many minima: the best end goes down again, also turned, and a pixel aside.
+The Levenberg-Marquardt method descends from p to a local minimum of F. To find the lowest, (4) is computed for round
+envelopes on a grid of centres about a width apart, over all waves of the patch's Fourier grid; the best of each width
+and each quarter of the directions is a start. Where f s_u is small, a turn by 90 degrees with widths exchanged changes
+little, and tiny functions have many local minima: so the method starts again from the best end, from this end turned by
+90 degrees, and from it moved by a pixel.
 
-Bounds: a centre up to 3 pixels outside the patch; widths of 0.4 pixels to twice the longer side; a wave that pixels can
-hold, f max(|cos theta|, |sin theta|) < 1/2, which is 0.7 along a diagonal; f >= 0.001, as at 0 the sine vanishes. At
-that least frequency a blob (phi = 0) or an edge (phi = +-pi/2, A large) shows no oscillation within a patch.
+Bounds: a centre up to 3 pixels outside the patch; widths of 0.4 pixels to twice the longer side; a wave below the
+Nyquist frequency, f max(|cos theta|, |sin theta|) < 1/2, which is 0.7 along a diagonal; f >= 0.001, as at 0 the sine
+vanishes. At that least frequency a blob (phi = 0) or an edge (phi = +-pi/2, A large) shows no oscillation in a patch.
 
 Derivation
 ----------
 1. By the envelope theorem dF/dp is that of ||a - Phi c||^2 with c fixed: -2 J r, a row of J being dm/dp_i, m = Phi c.
-2. Gauss and Newton's matrix must know that c follows p; to first order in r it is J (I - Q Q^T) J^T (Kaufman 1975).
+2. The Gauss-Newton matrix must allow for c(p); to first order in r it is J (I - Q Q^T) J^T (Kaufman 1975).
 3. With n = dm/d(2 pi f u') = c_2 Phi_1 - c_1 Phi_2 (columns): m_u = dm/du' = 2 pi f n - m u'/s_u^2, m_v = dm/dv' =
    -m v'/s_v^2; d(u', v') is (-cos, sin) theta for u0, (-sin, -cos) theta for v0, (v', -u') for theta. So J has the rows
    -m_u cos + m_v sin,   -m_u sin - m_v cos,   m_u v' - m_v u',   2 pi u' n,   m u'^2/s_u^2,   m v'^2/s_v^2.
@@ -84,7 +86,7 @@ def evaluate(params: Gabor, size: tuple[int, int]) -> Array:
 
 
 def expand(p: Array, atoms: Array) -> tuple[Array, Array, Array, Array]:
-    """Return the minimiser c (N, 2) of equation (4) for p (N, 6), F (N,), dF/dp and Gauss and Newton's Hessian."""
+    """Return the minimiser c (N, 2) of equation (4) for p (N, 6), F (N,), dF/dp and the Gauss-Newton Hessian."""
     columns, q, along, across = _columns(p, atoms.shape[1:])
     on_q = q @ atoms.reshape(len(atoms), -1, 1)
     c = np.linalg.solve(q @ columns.swapaxes(1, 2) + TINY * np.eye(2), on_q)
@@ -125,7 +127,7 @@ def fit(atoms: Array) -> GaborFit:
 
 
 def _columns(p: Array, size: tuple[int, ...]) -> tuple[Array, Array, Array, Array]:
-    """Return Phi and Q (N, 2, h w) of equation (4), Q by Gram and Schmidt, and u' and v' (N, h w)."""
+    """Return Phi and Q (N, 2, h w) of equation (4), Q by Gram-Schmidt, and u' and v' (N, h w)."""
     u0, v0, theta, f, log_u, log_v = p.T[..., None]
     v, u = np.indices(size).reshape(2, 1, -1)
     along = (u - u0) * np.cos(theta) + (v - v0) * np.sin(theta)
@@ -158,7 +160,7 @@ def _step(p: Array, gradient: Array, hessian: Array, damping: Array, size: tuple
 
 
 def _descend(p: Array, atoms: Array, n_iter: int) -> list[Array]:
-    """Return the p that Levenberg and Marquardt reach from p (N, 6), c and F there, and who came to rest."""
+    """Return the p that Levenberg-Marquardt reaches from p (N, 6), c and F there, and which came to rest."""
     state = [p := _clip(p, atoms.shape[1:])[0], *expand(p, atoms)]
     damping, converged, active = np.full(len(p), 1e-2), np.zeros(len(p), bool), np.arange(len(p))
     for _ in range(n_iter):

@@ -1,4 +1,4 @@
-r"""The same problem without y: what is left of sparse coding once W^T y has been formed.
+r"""The Gram form of sparse coding: what is left of the problem once W^T W and W^T y have been computed.
 
     E(y, z) = ||y||^2 - 2 <z, b> + <z, G z> + 2 t ||z||_1,    G = W^T W,  b = W^T y,  t = lam / 2                  (1)
     c = b - G z = W^T (y - W z)                    correlation of each atom with what is not yet explained         (2)
@@ -9,13 +9,13 @@ r"""The same problem without y: what is left of sparse coding once W^T y has bee
     b        b      (k, N)    correlations of atoms and observations: here a sample is a *column*
     z, c            (k, N)    c is half of the c of `sparse_coding`, as t is half of lam
 
-Once (1) is paid for, an iteration costs k^2 a sample instead of 2 d k, and y is not looked at again. Samples are
+Once G and b are known, an iteration costs k^2 a sample instead of 2 d k, and y is not looked at again. Samples are
 columns because coordinate descent then works on rows, which are contiguous.
 
 Derivation
 ----------
 (3) is the duality gap of `sparse_coding`. With y = r + W z, <r, y> = ||y||^2 - <z, b> and ||r||^2 = ||y||^2 - <z, b> -
-<z, c>: it, too, needs G and b alone.
+<z, c>: it, too, needs G, b and ||y||^2 alone.
 
 Source: notes 08-2, "Sparse coding"; the Gram form is folklore (Efron et al. 2004).
 """
@@ -61,7 +61,7 @@ def pose(W: Array, y: Array, lam: float) -> Problem:
 
 
 def blocks(n: int, numbers: int) -> Iterator[slice]:
-    """Yield slices of the n samples, for each of which a method works on so many numbers, that fit into the cache."""
+    """Yield slices of the n samples that fit into the cache, if a method works on `numbers` numbers for each sample."""
     size = max(256, CACHE // numbers)
     for start in range(0, n, size):
         yield slice(start, start + size)
@@ -83,7 +83,7 @@ def largest(c: Array) -> Array:
 
 
 def certify(problem: Problem, z: Array, c: Array) -> tuple[Array, Array]:
-    """Return each sample's energy, equation (1), and how far it can be above the minimum at most, equation (3)."""
+    """Return each sample's energy, equation (1), and duality gap, equation (3), which is at least E - min E."""
     zb, zc = np.einsum("kn,kn->n", z, problem.b), np.einsum("kn,kn->n", z, c)
     ry = problem.energy_at_zero - zb
     rr = np.maximum(ry - zc, 0)

@@ -14,20 +14,20 @@ r"""LISTA: the iterations of ISTA as the layers of a network, trained to find th
 
 With (2), (1) is ISTA from z = 0, iterate by iterate: z - (2/L) W^T (W z - y) = W_e^T y + S z. The note writes - S z(t),
 which undoes at each step what the last one found, and leaves out the factor 2 (`sparse_coding` has the derivation).
-(3) asks for the solver's answers, computed once; (4) needs none, and counts an error in z as far as W can see it.
+(3) needs the solver's codes, computed once; (4) needs none: an error in z counts by how much it raises E.
 
 Derivation (backpropagation through time)
 ----------
 Let u(t) be the bracket in (1), delta(t) = dl/du(t) and g(t) = dl/dz(t), for one sample; l depends on z(K) alone.
+"p receives v" means that v is one term of dl/dp, which is the sum of all that p receives.
 
 1. sh_theta(u) = u - theta sign(u) where |u| > theta, else 0. So dz_i = du_i - sign(z_i) dtheta_i where z_i(t) != 0, and
-   0 elsewhere: z(t) alone tells where and with which sign; nothing else need be kept. At |u| = theta there is a kink,
-   and this is the derivative from below.
-2. delta(t) = 1[z(t) != 0] g(t),  and theta has received  - delta(t) sign(z(t)).
-3. du(t+1) = dW_e^T y + dS z(t) + S dz(t):  <delta(t+1), dS z(t)> = <delta(t+1) z(t)^T, dS>, so S has received
-   delta(t+1) z(t)^T;  g(t) = S^T delta(t+1);  W_e has received y delta(t+1)^T;  y has received W_e delta(t+1).
+   0 elsewhere: z(t) is all that need be kept. At the kink, |u| = theta, this is the derivative from |u| < theta.
+2. delta(t) = 1[z(t) != 0] g(t),  and theta receives  - delta(t) sign(z(t)).
+3. du(t+1) = dW_e^T y + dS z(t) + S dz(t):  <delta(t+1), dS z(t)> = <delta(t+1) z(t)^T, dS>, so S receives
+   delta(t+1) z(t)^T;  g(t) = S^T delta(t+1);  W_e receives y delta(t+1)^T;  y receives W_e delta(t+1).
 4. From the end, g(K) = dl/dz(K) = (2/N) (z(K) - z*) for (3), and (1/N) (2 W^T (W z(K) - y) + lam sign(z(K))) for (4),
-   down to t = 1. Shared weights have received from every step, and the sum is their gradient:
+   down to t = 1. Shared weights receive a term from every step, and the sum is their gradient:
 
        dl/dS = sum_t delta(t+1) z(t)^T,   dl/dW_e = y (sum_t delta(t))^T,   dl/dtheta = - sum_t delta(t) sign(z(t)).
 
@@ -125,7 +125,7 @@ def loss_grad_params(params: Params, y: Array, z_target: Goal, n_steps: int) -> 
 
 
 def loss_grad_y(params: Params, y: Array, z_target: Goal, n_steps: int) -> Array:
-    """Return d/dy of `loss`, derivation 3: (N, d); an energy sees y itself, too."""
+    """Return d/dy of `loss`, derivation 3: (N, d); with an `Energy` the loss depends on y directly, too."""
     params, y, n_steps = _door(params, y, n_steps)
     blocks = _blocks(y, _goal(z_target, params, y))
     return np.concatenate([_sum_grad_y(params, *block, n_steps) for block in blocks]) / len(y)
@@ -157,12 +157,12 @@ def fit(
     rate : of Adam; when training brings nothing more, go on from the result with a smaller one
     n_epochs : passes over the samples, at most
     batch_size : None means all samples at once
-    held_out : share of the samples, the last of the list, that is kept for judging; at least one is
+    held_out : share of the samples, taken from the end, that is held out to judge the result; at least one sample
     patience : stop after so many epochs in a row without a lower loss of the samples held out
     callback : called after each epoch with its number and its mean loss
 
-    The parameters returned are the best, by the samples held out, of the start and all epochs. `history` has the mean
-    loss of each epoch, `held_out` that of the samples held out, at the start and after each epoch. float32 if all is.
+    Returned are those parameters, of the start and all epochs, whose loss on the held-out samples is least. `history`
+    has the mean loss of each epoch, `held_out` that of these samples, first at the start. float32 if all arrays are.
     Raises an error that names a wrong argument, and `FloatingPointError` if training diverged.
     """
     params, y, n_steps = _door(params, y, n_steps, analytic=False)
@@ -270,7 +270,7 @@ def _loss_and_grad(params: Params, y: Array, z_target: Goal, n_steps: int) -> tu
 
 
 def _add_grad(grads: Params, params: Params, y: Array, z_target: Goal, n_steps: int, n: int) -> float:
-    """Return the costs of z(K), of a block of the n samples, over n, and add the gradient to `grads`."""
+    """Return what a block adds to the mean cost of all n samples, and add the gradient of that to `grads`."""
     z = unroll(params, y, n_steps)
     costs, grad = _cost(z[-1], y, z_target)
     vjp_params(params, y, z, grad / n, grads)

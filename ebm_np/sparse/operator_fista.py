@@ -7,17 +7,18 @@ r"""FISTA for a dictionary that is an operator: a convolution, or the sparse col
     s(t+1) = 1 if m(t) <d(t), d(t+1)> > ||d(t+1)||^2,   d(t) = z(t) - z(t-1)              restart                  (5)
     gap(z) = E(z) - [2 s <r, y> - s^2 ||r||^2],   r = y - A z,   s = min(1, lam / max|c|)                          (6)
 
-with a(-1) = a(0) and z(-1) = z(0) before the start. z and c have the shape of the codes, samples first. Whoever calls
-hands in `look`, which says a(z), E(z) and gap(z).
+It starts with a(-1) = a(0) and z(-1) = z(0). z and c have the shape of the codes, samples first. The caller passes a
+function `look`, which returns a(z), E(z) and gap(z).
 
 Derivation
 ----------
-1. FISTA steps from x = z(t) + m (z(t) - z(t-1)) to sh_{lam/L}[a(x)] (`textbook`). a is affine and the weights 1 + m, -m
-   sum to 1, so a(x) = a(t) + m (a(t) - a(t-1)): (3). So A and A^T are applied at the iterates only, once each, and E
-   and the gap, which need the same two products, come for nothing.
-2. x - z(t+1) = m d(t) - d(t+1). So `textbook`'s restart, where <x - z(t+1), d(t+1)> > 0, needs only the steps: (5). To
-   ask whether E has risen would be simpler, but near the end E no longer changes even in its last digit, while the
-   steps d still do.
+1. FISTA takes a proximal gradient step from the extrapolated point x = z(t) + m (z(t) - z(t-1)): z(t+1) =
+   sh_{lam/L}[a(x)] (`textbook`). a is affine and the weights 1 + m, -m sum to 1, so a(x) = a(t) + m (a(t) - a(t-1)):
+   (3). So A and A^T are applied at the iterates only, once each, and E and the gap, which need the same two products,
+   come at no further cost.
+2. x - z(t+1) = m d(t) - d(t+1). So the restart of `textbook`, where <x - z(t+1), d(t+1)> > 0 (the gradient scheme),
+   needs only the steps d: (5). A restart where E has risen (the function scheme) would be simpler, but near the minimum
+   E no longer changes even in its last digit, while the steps d still do.
 3. (6) is the duality gap of `sparse_coding` with A in the place of W: E(z) - min E is at most that.
 
 Source: Beck & Teboulle 2009; O'Donoghue & Candes 2015.
@@ -34,7 +35,7 @@ from ebm_np.foundations.results import Inference
 
 
 class Look(NamedTuple):
-    """What there is to know of codes z (N, ...)."""
+    """What the method needs to know at codes z (N, ...)."""
 
     ahead: Array  # (N, ...): a(z), equation (2)
     energy: Array  # (N,)
@@ -42,7 +43,7 @@ class Look(NamedTuple):
 
 
 def fista(look: Callable[[Array], Look], z: Array, threshold: float) -> Iterator[tuple[Array, Look]]:
-    """Yield z(0), z(1), ... with the look at each, for ever: equations (3) to (5); threshold is lam / L."""
+    """Yield z(0), z(1), ..., each with its `Look`, for ever: equations (3) to (5); threshold is lam / L."""
     now = look(z)
     before, d, s = now, np.zeros_like(z), np.zeros(len(z))
     while True:
@@ -55,12 +56,12 @@ def fista(look: Callable[[Array], Look], z: Array, threshold: float) -> Iterator
         z_next = shrink(ahead, threshold)
         d_next = np.subtract(z_next, z, out=ahead)
         s = np.where(m * _inner(d, d_next) > _inner(d_next, d_next), 1, s_next)
-        z, d, before = z_next, d_next, now  # the old ones go first: codes may be large
+        z, d, before = z_next, d_next, now  # release the old arrays before the next look: codes may be large
         now = look(z)
 
 
 def settle(path: Iterator[tuple[Array, Look]], tol: float, max_iter: int, trace: bool = False) -> Inference:
-    """Return where the gap of every sample is at most tol E, or the point after max_iter steps, with its trace."""
+    """Return the first iterate at which every sample's gap is at most tol E, else the last, after max_iter steps."""
     kept = []
     for n_iter, (z, at) in enumerate(path):
         if trace and n_iter:
@@ -78,7 +79,7 @@ def duality_gap(square: Array, inner: Array, most: Array, l1: Array, lam: float 
 
 
 def _spread(m: Array, z: Array) -> Array:
-    """Return m (N,) with axes of length 1, so that it multiplies samples z (N, ...), in their type."""
+    """Return m (N,) shaped to broadcast over samples z (N, ...), in their dtype."""
     return np.expand_dims(m.astype(z.dtype), tuple(range(1, z.ndim)))
 
 

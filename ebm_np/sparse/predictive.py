@@ -18,7 +18,7 @@ r"""Predictive sparse decomposition: an encoder that guesses the code, and an en
     lam       lam                                weight of the L1 norm, > 0
 
 Inference by (2) is exact and slow, Enc(y) quick and rough. Trained together, the encoder learns what is optimal and the
-decoder atoms whose codes can be guessed; then z~ alone may do. tanh is 0 at a single point, so (5) gives no sparse
+decoder atoms whose codes can be guessed; then z~ alone may suffice. tanh is 0 at a single point, so (5) gives no sparse
 code; shrinkage does. An encoder of your own is a NamedTuple of arrays, a case in `run` and one in `_encoder`.
 
 Derivation
@@ -28,18 +28,19 @@ Derivation
    has rank k and z-check is unique. W^T W = I: z-check = sh_{lam / (2 (1 + alpha))}[(W^T y + alpha z~) / (1 + alpha)].
 2. Let alpha < alpha' have codes z and z'. E_alpha(z) <= E_alpha(z') and E_alpha'(z') <= E_alpha'(z); their sum is
    (alpha' - alpha) (D' - D) <= 0: more pull never makes D larger. And alpha D <= F <= E(y, z~) = C + lam R, the same
-   for all alpha: D -> 0. So z-check goes from sparse coding's (alpha = 0) to Enc(y) (alpha -> infinity).
+   for all alpha: D -> 0 as alpha grows. So z-check goes from sparse coding's (alpha = 0) to Enc(y) (alpha -> infinity).
 3. d(C + alpha D)/dz = 2 W^T (W z - y) + 2 alpha (z - z~), the smooth part. With q = dE/dz~ = 2 alpha (z~ - z), chain
    rule: dE/dy = 2 (y - W z) + (dEnc/dy)^T q,  dE/dW = 2 (W z - y) z^T,  dE/d(encoder) = (dEnc/d(encoder))^T q.
-4. (4): z~ = sh_theta(u), u = A y + b: dz~_i = du_i - sign(z~_i) dtheta_i where z~_i != 0, else 0. Of q, u receives p =
-   q 1[z~ != 0], theta -q sign(z~); and of p, b receives p, A p y^T, y A^T p. (5): with z~ = g * h, h = tanh(u), u
-   receives p = q g (1 - h^2), g receives q h. (6): `lista`, backpropagation through time.
+4. Backpropagation of q = dl/dz~ through Enc. (4): z~ = sh_theta(u), u = A y + b, so dz~_i = du_i - sign(z~_i) dtheta_i
+   where z~_i != 0, else 0. Hence dl/du = p = q 1[z~ != 0], dl/dtheta = -q sign(z~), and dl/db = p, dl/dA = p y^T,
+   dl/dy = A^T p. (5): with z~ = g * h, h = tanh(u): dl/du = p = q g (1 - h^2), dl/dg = q h, the rest is the same.
+   (6): `lista`, backpropagation through time.
 5. Envelope theorem: where z-check can move, 0 is in dE/dz, so dF is dE at a fixed z-check: 3, at z-check. F is
    differentiable in y wherever Enc is; (4) and (6) have kinks where |u_i| = theta_i.
-6. Training descends the mean F. By 3 W sees only C and the encoder only D: the decoder is fitted to y with z-check as
-   input, the encoder to z-check with y as input, and only z-check knows of both.
-7. W must be held. W / s for W, s z for z, s Enc(y) for Enc(y), s -> 0, leaves C as it is and takes D and R to 0: F
-   would fall for ever and mean nothing. With ||w_j|| = 1 for every atom, codes have the scale of y.
+6. Training descends the mean F. By 3 the gradient in W is that of C alone, in the encoder that of alpha D alone: the
+   decoder learns to map z-check to y, the encoder to map y to z-check, and they are coupled through z-check only.
+7. W must be constrained. W / s for W, s z for z and s Enc(y) for Enc(y) leave C as it is, and as s -> 0 they take D and
+   R to 0: F would fall for ever and mean nothing. With ||w_j|| = 1 for every atom, codes have the scale of y.
 
 Source: notes 08-2, "LISTA", figure 3 (without x); Kavukcuoglu, Ranzato & LeCun 2008.
 """
@@ -184,8 +185,8 @@ def infer(params: Params, y: Array, alpha: float, lam: float, method: str = "act
 
     Parameters
     ----------
-    alpha : >= 0; with 0 this is `sparse_coding.infer` itself. What can be certified is a gap of some alpha ||z||^2 eps,
-        eps = 1e-16 (1e-7 if `tol` is at least 1e-4 and all arrays are float32): `tol` wants to be above that
+    alpha : >= 0; with 0 this is `sparse_coding.infer` itself. Rounding lets no gap be certified below some alpha
+        ||z||^2 eps, eps = 1e-16 (1e-7 if `tol` is at least 1e-4 and all arrays are float32): tol E should exceed it
     lam, method, options : those of `sparse_coding.infer`, whose errors and warnings come through; `z0` is the encoder's
         guess if not given
     """
@@ -242,9 +243,9 @@ def fit(
     params : where to start; never written to
     y : data (N, d)
     rng : shuffles the samples
-    alpha : >= 0; with 0 nothing draws the encoder, and it stays as it is
+    alpha : >= 0; with 0 the encoder has no gradient, and stays as it is
     lam : > 0
-    rate : of Adam; LISTA, whose steps multiply, bears some 3e-3 at most
+    rate : of Adam; for "lista", whose steps multiply one another, at most some 3e-3
     tol : of `infer`, for the codes of a batch
     callback : called after each epoch with its number and its mean F
     """
@@ -277,7 +278,7 @@ def _vjp(encoder: AffineShrink | AffineTanh, y: Array, slope: Array, last: Array
 
 
 def _held(params: Params) -> Params:
-    """Return the parameters that are allowed next to these: unit columns, thresholds of at least 0."""
+    """Return the parameters projected on the allowed ones: unit columns, thresholds of at least 0."""
     W, encoder = sparse_coding.unit_columns(_dictionary(params)).W, params.encoder
     if isinstance(encoder, AffineShrink | lista.Params):
         encoder = encoder._replace(theta=np.maximum(encoder.theta, 0))
@@ -295,7 +296,7 @@ def _checked(params: Params, y: Array, alpha: float) -> tuple[Params, Array, flo
 
 
 def _encoder(encoder: Encoder, d: int, k: int) -> Encoder:
-    """Return the encoder, its arrays checked: of their shapes only that of S, for one step, is empty."""
+    """Return the encoder with its arrays checked; only S may be empty, which it is for a single step."""
     match encoder:
         case AffineShrink() | AffineTanh():
             shapes: tuple[tuple[int, ...], ...] = (k, d), (k,), (k,)

@@ -1,4 +1,4 @@
-r"""Regularised latent-variable energies: what z may tell bounds the space of y that has low energy.
+r"""Regularised latent-variable energies: limiting the information in z limits the volume of y with low energy.
 
     E(x, y, z) = ||y - Dec(Pred(x), z)||^2 + lam R(z),    Pred(x) = A x + b,    Dec(h, z) = h + W z                (1)
     L1:     R = ||z||_1, z is sparse              L2:    R = ||z||^2, z is short                                   (2)
@@ -15,21 +15,24 @@ Derivation
 1. Let r = y - Pred(x). Without R, if W has rank d <= k, z = W^T (W W^T)^-1 r decodes any y: F = 0 everywhere.
 2. L2: dE/dz = 0 is (W^T W + lam I) z = W^T r. Then E = <r, r - W z> - <z, W^T (r - W z) - lam z>, whose last bracket is
    zero, and r - W z = lam (W W^T + lam I)^-1 r:    F = lam r^T (W W^T + lam I)^-1 r.
-3. Noise: as mean eps = 0 and mean eps eps^T = sigma^2 I, (3) is ||r - W z||^2 + sigma^2 tr(W^T W). The noise moves no
-   code; it lifts F by a floor that rises with W: a large W, which would make up for a small rho, has its price.
-4. On the ball (W^T W + mu I) z = W^T r with mu >= 0, and mu = 0 unless ||z|| = rho (Karush, Kuhn & Tucker): L2's code
-   with a weight for each sample. With W = U S V^T, V^T z = c(mu), c_i = s_i (U^T r)_i / (s_i^2 + mu). 1/||c(mu)|| is
-   concave and rising: Newton on 1/||c|| = 1/rho never overshoots from the left. To the left is mu = max_i (s_i
-   |U^T r|_i / rho - s_i^2), where |c_i| = rho for one i. Step: ||c||^2 (||c||/rho - 1) / sum_i c_i^2 / (s_i^2 + mu).
-5. Envelope: where z-check can move, E is flat, so dF = dE at a fixed z-check: dF/dy = -dF/dPred = 2 (r - W z-check),
-   dF/dW = -2 (r - W z-check) z-check^T, for Noise + 2 sigma^2 W.
-6. {F <= c} is the union over a + b = c of {||e||^2 <= a} + {W z : lam R(z) <= b}: a ball drawn out along W, the less
-   the larger lam or the smaller rho. L2: an ellipsoid, its volume V_d (c/lam)^(d/2) det(W W^T + lam I)^(1/2) with V_d
-   the unit ball's. L1: a rounded polytope, corners near +-(c/lam) w_j. Noise: {W z : ||z|| <= rho} with a rim.
-7. z + eps is a Gaussian channel of k numbers and power rho^2: it carries at most k/2 log2(1 + rho^2 / (k sigma^2)) bits
-   on y. The variational auto-encoder limits its code so, with a price on ||z||^2 for the ball.
+3. Noise: as mean eps = 0 and mean eps eps^T = sigma^2 I, (3) is ||r - W z||^2 + sigma^2 tr(W^T W). The second term
+   does not depend on z, so the noise moves no code; it adds sigma^2 ||W||_F^2 (Frobenius norm) to F: a large W, which
+   would make up for a small rho, has its price.
+4. On the ball the KKT conditions are (W^T W + mu I) z = W^T r, mu >= 0, and mu = 0 unless ||z|| = rho: the code of L2,
+   with a weight mu of its own for each sample. With W = U S V^T, V^T z = c(mu), c_i = s_i (U^T r)_i / (s_i^2 + mu). In
+   the secular equation 1/||c(mu)|| = 1/rho the left side is concave and rising: Newton's method, started to the left of
+   the root, never overshoots. To the left is mu = max_i (s_i |U^T r|_i / rho - s_i^2), where |c_i| = rho for one i.
+   Newton's step: ||c||^2 (||c||/rho - 1) / sum_i c_i^2 / (s_i^2 + mu).
+5. Envelope theorem: E is stationary along all directions in which z-check can move, so dF = dE at a fixed z-check:
+   dF/dy = -dF/dPred = 2 (r - W z-check),   dF/dW = -2 (r - W z-check) z-check^T, for Noise + 2 sigma^2 W.
+6. {F <= c} is the union over a + b = c of the Minkowski sums {||e||^2 <= a} + {W z : lam R(z) <= b}: a ball drawn out
+   along the columns of W, the less the larger lam or the smaller rho. L2: an ellipsoid, its volume V_d (c/lam)^(d/2)
+   det(W W^T + lam I)^(1/2) with V_d the unit ball's. L1: a rounded polytope, corners near +-(c/lam) w_j. Noise: the
+   Minkowski sum of {W z : ||z|| <= rho} and a ball.
+7. z + eps is a Gaussian channel of k numbers and power rho^2: its capacity is at most k/2 log2(1 + rho^2 / (k sigma^2))
+   bits. The variational auto-encoder limits its code in the same way, with a penalty on ||z||^2 in place of the ball.
 
-There is no `fit`: how W is trained is the matter of the chapters to come, `dictionary` for L1, `variational` for noise.
+There is no `fit`: how W is trained is the subject of later modules, `dictionary` for L1, `variational` for noise.
 
 Source: notes 08-2, "Regularized latent variable EBMs"; Moré & Sorensen 1983 (ball); Shannon 1948 (channel).
 """
@@ -54,7 +57,7 @@ class L1(NamedTuple):
 
 
 class L2(NamedTuple):
-    """A weight on ||z||^2; none at all if lam = 0, where of the codes that tie the shortest is found."""
+    """A weight on ||z||^2. With lam = 0 there is none, and of all minimisers the one of least norm is found."""
 
     lam: float  # >= 0
 
@@ -164,7 +167,7 @@ def ellipsoid_volume(params: Params, regularizer: L2, level: float) -> float:
 
 
 def capacity(regularizer: Noise, k: int) -> float:
-    """Return how many bits a latent of k numbers can tell at most, derivation 7.
+    """Return the channel capacity, how many bits a latent of k numbers can carry at most, derivation 7.
 
     >>> round(capacity(Noise(sigma=1.0, rho=np.sqrt(3)), k=1), 12)  # bits
     1.0
@@ -180,7 +183,7 @@ def _checked_noise(regularizer: Noise) -> Noise:
 
 def _ridge(W: Array, r: Array, lam: float, rho: float, max_iter: int = 100) -> tuple[Array, int, Array]:
     """Return argmin_z ||r - W z||^2 + lam ||z||^2 over ||z|| <= rho, the steps taken, and which converged."""
-    # derivation 4; without a limit on z the first look is the last
+    # derivation 4; without a limit on ||z|| the first iterate is the solution
     U, s, Vt = np.linalg.svd(W, full_matrices=False)
     limits = np.finfo(s.dtype)
     seen = s > max(W.shape) * limits.eps * s[0] + np.sqrt(limits.tiny)  # along the rest W decodes nothing, and z is 0

@@ -20,11 +20,12 @@ Derivation
 ----------
 1. d/dz ||y - W z||^2 = 2 W^T (W z - y) = -c. E is convex, so z is its minimiser exactly if 0 is in dE/dz = -c + lam
    d||z||_1, where d|z_i| = {sign(z_i)}, or [-1, 1] at z_i = 0: (2).
-2. ||r||^2 = max_nu 2 <nu, r> - ||nu||^2, the maximum at nu = r. Put it into (1), exchange min_z and max_nu (E is
-   convex): min_z -2 <W^T nu, z> + lam ||z||_1 is 0 if |2 W^T nu|_i <= lam, else -infinity. What remains is (4).
-3. r is the best nu of all, but before the end not feasible, max|2 W^T r| > lam; s r is feasible. (5) says at any z how
-   far E can be above F at most, so "converged" means gap <= tol E: the energy found is right to a fraction tol,
-   whatever the method was.
+2. ||r||^2 = max_nu 2 <nu, r> - ||nu||^2, the maximum at nu = r. Put it into (1), exchange min_z and max_nu (strong
+   duality, as E is convex): min_z -2 <W^T nu, z> + lam ||z||_1 is 0 if |2 W^T nu|_i <= lam for all i, else -infinity.
+   What remains is (4).
+3. At z-check nu = r solves the dual. At other z it is in general not dual feasible, max|2 W^T r| > lam, but s r is. So
+   at any z (5) bounds E - F from above, and "converged" means gap <= tol E: the energy found is right to a fraction
+   tol, whatever the method was.
 4. Envelope theorem: z-check moves with y and W but dE/dz = 0 there, so dF/dy = 2 (y - W z-check), and dF/dW = dE/dW
    = -2 (y - W z-check) z-check^T, summed over samples. F has a gradient in y everywhere, as y - W z-check is unique
    even where z-check is not (it is the projection of y on a convex set); in W only where z-check is unique.
@@ -60,7 +61,7 @@ ITERATES: dict[str, Callable[..., Iterator[Array]]] = {
 FAST = {"fista": fast_fista.solve, "active_set": active_set.solve}
 METHODS = tuple(ITERATES | FAST)
 USUAL = 20
-"""Powers of two up to which units need no care."""
+"""Power of two, of the largest number of W or y, up to which they are not rescaled."""
 SINGLE = 1e-4
 """Single precision cannot certify a relative gap below this."""
 
@@ -126,7 +127,7 @@ def energy_grad_params(params: Params, y: Array, z: Array, weights: Array) -> Pa
 
 
 def gap(params: Params, y: Array, z: Array, lam: float) -> Array:
-    """Return the duality gap, how far E(y_n, z_n) can be above F_inf(y_n) at most: (5), (N,); a path of z gives (T, N).
+    """Return the duality gap (5), an upper bound of E(y_n, z_n) - F_inf(y_n): (N,); a path of z gives (T, N).
 
     >>> gap(Params(np.eye(2)), np.array([[3.0, 0.5]]), np.array([[2.0, 0.0]]), lam=2.0).tolist()  # it is the minimiser
     [0.0]
@@ -168,7 +169,7 @@ def infer(
     method : "fista" (with restarts), "ista", "coordinate_descent", or "active_set", the fastest
     tol : a sample has converged when its `gap` is at most tol times its energy
     max_iter : iterations at most; a sweep over all atoms counts as one
-    z0 : start (N, k); zero if None. From the solution nothing is iterated at all
+    z0 : start (N, k); zero if None. If it is the solution already, nothing is iterated
     trace : keep z after each iteration, (T, N, k); `energy` and `gap` of the whole path are one call each. A sample
         that has converged stays where it is. `active_set` has no path.
 
@@ -219,7 +220,7 @@ def infer(
 
 
 def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:
-    """Return F_inf(y), equation (3): (N, d) -> (N,); from above, up to tol F. The options are those of `infer`.
+    """Return F_inf(y), equation (3): (N, d) -> (N,); an upper bound, at most tol F too high. Options as in `infer`.
 
     >>> free_energy(Params(np.eye(2)), np.array([[3.0, 0.5]]), 2.0).round(6).tolist()
     [5.25]
@@ -228,7 +229,7 @@ def free_energy(params: Params, y: Array, lam: float, **options: Any) -> Array:
 
 
 def free_energy_grad_y(params: Params, y: Array, lam: float, **options: Any) -> Array:
-    """Return dF/dy, derivation 4: (N, d); its square error is at most 4 tol F."""
+    """Return dF/dy, derivation 4: (N, d); its squared error is at most 4 tol F."""
     found = infer(params, y, lam, **options)
     return energy_grad_y(params, np.asarray(y), found.z)
 
@@ -264,6 +265,6 @@ def _in_units(unit: float, a: Array, precision: Any) -> Array:
 
 
 def _power_of_two(a: Array) -> float:
-    """Return a power of two near the largest number of a: 1 for usual numbers, and none that cannot be squared."""
+    """Return a power of two near the largest number of a, whose square is finite and not 0; 1 for usual numbers."""
     exponent = math.frexp(float(max(a.max(), -a.min())))[1]  # 0 if all are zero
     return math.ldexp(1.0, min(max(exponent, -505), 505)) if abs(exponent) > USUAL else 1.0

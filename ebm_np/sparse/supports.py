@@ -2,12 +2,13 @@ r"""Linear equations on supports, a whole batch at once:  G_SS z_S = b_S - t sig
 
     symbol   name      shape           meaning
     sigma    signs     (k, N)          -1, 0 or 1: the signs of the codes, 0 off the support S; a sample is a column
-    p        width                     size of a support
-    A        matrices  (p + 1, p, B)   lower triangles of the G_SS of B samples with supports of like size; the right
-                                       side is the last row
+    p        width                     size of the largest support of a group; smaller ones are padded to it
+    A        matrices  (p + 1, p, B)   lower triangles of the G_SS of B samples, a group with supports of like size; the
+                                       last row is the right side
 
-Batched LAPACK works on one small matrix after the other. Here the batch is the innermost axis instead, so that every
-operation of the textbook's factorisation G_SS = L D L^T is one vector operation over B samples.
+G, b and t are those of `gram_form`. Batched LAPACK works on one small matrix after the other. Here the batch is the
+innermost axis instead, so that every scalar operation of the factorisation G_SS = L D L^T (Cholesky's without square
+roots) is one vector operation over B samples.
 
 Source: Golub & Van Loan, Matrix Computations, 4.1 (L D L^T).
 """
@@ -20,22 +21,22 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.sparse.gram_form import Problem
 
 CACHE = 1 << 17
-"""Numbers in the matrices of a group at most."""
+"""Largest number of entries in the matrices of a group, unless it has only FEW samples."""
 FEW = 48
-"""Samples from which on a group of their own is worth its while."""
+"""Smallest number of samples that is worth a group of its own."""
 
 
 def solve_signs(problem: Problem, signs: Array) -> Array:
     """Return z (k, N) with G_SS z_S = b_S - t sigma for every sample: signs (k, N).
 
-    A pivot that vanishes belongs to an atom that the atoms before it can express (a duplicate, say): its code is 0,
-    which is a solution if there is one.
+    A pivot that vanishes belongs to an atom that depends linearly on those before it (a duplicate, say). Its code is
+    set to 0, which solves the equations if they have a solution.
     """
     k, n_samples = signs.shape
     sample, atom = np.divmod(np.flatnonzero(signs.T), k)
     size = np.bincount(sample, minlength=n_samples)
     widest = int(size.max())
-    # supports of unequal size are made equal by equations z_i = 0 for atoms k, k + 1, ... that no dictionary has
+    # smaller supports are padded with dummy atoms k, k + 1, ..., whose equation is z_i = 0
     gram = np.eye(k + widest, dtype=problem.b.dtype)
     gram[:k, :k] = problem.gram
     support, right = np.tile(np.arange(k, k + widest), (n_samples, 1)), np.zeros((n_samples, widest), problem.b.dtype)
@@ -52,10 +53,10 @@ def solve_signs(problem: Problem, signs: Array) -> Array:
 
 
 def _of_like_size(size: Array) -> Iterator[slice]:
-    """Yield slices of ascending sizes, those of size 0 left out.
+    """Yield slices that cut ascending sizes of supports into groups of nearly equal size; size 0 is left out.
 
-    Sizes in a slice differ by at most 1, or by more if there would be fewer than FEW samples; and its matrices fit into
-    a cache, unless it has only FEW.
+    Sizes in a slice differ by at most 1, by more only where it would otherwise have fewer than FEW samples. Its
+    matrices fit into the cache, unless FEW samples are too many for that.
     """
     start = int(np.searchsorted(size, 0, side="right"))
     while start < len(size):
@@ -68,7 +69,7 @@ def _of_like_size(size: Array) -> Iterator[slice]:
 def _gather(gram: Array, atoms: Array, right: Array) -> Array:
     """Return the lower triangles of G_SS with the right side as a last row: atoms, right (p, B) -> (p + 1, p, B).
 
-    What is above the diagonal is not set.
+    The entries above the diagonal are left unset.
     """
     p, n_samples = atoms.shape
     matrices, flat, row = np.empty((p + 1, p, n_samples), gram.dtype), gram.ravel(), atoms * len(gram)
@@ -79,10 +80,11 @@ def _gather(gram: Array, atoms: Array, right: Array) -> Array:
 
 
 def _solve_ldl(A: Array) -> Array:
-    """Return x (p, B) with G x = right side, one system a column, for what `_gather` returns, which is used up.
+    """Return x (p, B), the solutions of B systems, one a column, from the matrices of `_gather`, which it overwrites.
 
     G = L D L^T: column j of L D is g_j - sum_{i<j} l_i d_i l_ji; times 1 / d_j (times 0 where the pivot vanishes) it is
-    column j of L. The same steps make of the last row D^-1 L^-1 times the right side. It remains to solve with L^T.
+    column j of L. The same steps turn the last row into D^-1 L^-1 times the right side (forward substitution). What
+    remains is back substitution with L^T.
     """
     p = A.shape[1]
     x = A[p]

@@ -7,13 +7,14 @@ The symbols are those of `gram_form`. Ten sweeps are worth some thirty iteration
 
 Derivation
 ----------
-1. With w = 1 and all other codes fixed, (1) is the minimiser in z_j. For any w in (0, 2) it is a prox step of length
-   w / G_jj on a parabola of curvature G_jj, so E does not rise; w = 1.25 saves a third of the sweeps, as
-   over-relaxation does for Gauss-Seidel.
-2. A sweep from zero at a small t lets too many atoms in, and it takes many sweeps to drive them out again: hence (2).
-3. z_j + w c_j / G_jj is linear in z. So a sweep is one product per block of atoms with all codes as they were before
-   the block, and inside the block a short product with those that have just changed.
-4. Times G_jj, (1) reads G_jj z_j <- sh_{w t} [G_jj z_j + w c_j]: with x_j = G_jj z_j all atoms have one threshold.
+1. With w = 1 and all other codes fixed, (1) is the minimiser in z_j. For any w in (0, 2) it is a proximal gradient step
+   on E / 2, whose curvature in z_j is G_jj, of length w / G_jj < 2 / G_jj: so E does not rise. w = 1.25 saves a third
+   of the sweeps: this is over-relaxation, as of Gauss-Seidel (SOR).
+2. A sweep from zero at a small t makes too many codes non-zero, and it takes many sweeps to bring them back to zero.
+   Hence (2): t is lowered to its value step by step (continuation).
+3. What (1) shrinks, z_j + w c_j / G_jj, is affine in z. So for each block of atoms one large product takes all codes as
+   they were before the block, and inside the block a short product for each atom adds those that have just changed.
+4. Multiplied by G_jj, (1) is G_jj z_j <- sh_{w t} [G_jj z_j + w c_j]: in x_j = G_jj z_j all atoms have one threshold.
 
 Source: Friedman, Hastie & Tibshirani 2010; the blocks are ours.
 """
@@ -30,7 +31,7 @@ BLOCK = 16
 
 
 def descent(problem: Problem) -> int:
-    """Return after how many sweeps (2) has come down to t, for the median sample."""
+    """Return the number of sweeps after which (2) has come down to t, for the median sample."""
     halvings = np.log2(np.maximum(DESCENT * largest(problem.b), problem.t) / problem.t)
     return int(np.ceil(min(np.median(halvings), 15)))
 
@@ -39,11 +40,11 @@ def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Arra
     """Return z (k, N) after n sweeps of equation (1); with `descend` the first of them follow equation (2)."""
     k, n_samples = z.shape
     diagonal = np.diag(problem.gram)[:, None]
-    reciprocal = np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)  # an atom of zeros gets none
+    reciprocal = np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)  # 0 for an atom of zeros
     within = -RELAXATION * problem.gram * reciprocal.T
     ahead = -within - np.eye(k, dtype=z.dtype)  # u = w b - ahead x = x + w c, where x = G_jj z_j (derivation 4)
     atoms_of = [slice(i, min(i + BLOCK, k)) for i in range(0, k, BLOCK)]
-    for atoms in atoms_of:  # codes that the block has just changed are accounted for as they change
+    for atoms in atoms_of:  # here codes not yet updated; `within` adds those of the block that just were
         ahead[atoms, atoms] = np.triu(ahead[atoms, atoms])
     drive, x = z.dtype.type(RELAXATION) * problem.b, np.multiply(diagonal, z, order="C")
     height = descend * DESCENT * largest(problem.b)
@@ -54,7 +55,7 @@ def sweeps(problem: Problem, z: Array, n: int, *, descend: bool = False) -> Arra
         lower = -upper
         for atoms in atoms_of:
             block = u[: atoms.stop - atoms.start]
-            reach = atoms.start if fresh else k  # from zero, only codes of earlier blocks are there to look at
+            reach = atoms.start if fresh else k  # from zero, only codes of earlier blocks can be non-zero
             np.matmul(ahead[atoms, :reach], x[:reach], out=block)
             np.subtract(drive[atoms], block, out=block)
             for j in range(atoms.start, atoms.stop):

@@ -1,4 +1,4 @@
-r"""Three points of view on argmin_z E(y, z) = ||y - W z||^2 + lam ||z||_1, each as short as its equation.
+r"""Three algorithms for argmin_z E(y, z) = ||y - W z||^2 + lam ||z||_1, each as short as its equation.
 
     z <- sh_{lam/L} [ z - (2/L) W^T (W z - y) ],   L = 2 sigma_max(W)^2                           ISTA              (1)
     z(t) = (1) applied to x(t);   x(t+1) = z(t) + (s(t) - 1)/s(t+1) (z(t) - z(t-1)),
@@ -14,11 +14,11 @@ point beyond z in the direction in which z has just moved.
 
 Derivation
 ----------
-1. (1): Below the parabola C(x) + <grad C(x), z - x> + (L/2) ||z - x||^2 lies C; minimising that parabola plus lam
-   ||z||_1 is shrinkage. So E(z(t)) never rises; and E(z(t)) - F <= L ||z(0) - z*||^2 / (2t) by Beck & Teboulle's
-   theorem 3.1.
+1. (1): C = ||y - W z||^2 lies below the parabola C(x) + <grad C(x), z - x> + (L/2) ||z - x||^2, which touches it at x;
+   minimising that parabola plus lam ||z||_1 is shrinkage, a proximal gradient step. So E(z(t)) never rises; and
+   E(z(t)) - F <= L ||z(0) - z*||^2 / (2t) by Beck & Teboulle's theorem 3.1.
 2. (2): s(t) grows like t/2, so the momentum tends to 1; E may rise for a while, but their theorem 4.4 gives
-   E(z(t)) - F <= 2 L ||z(0) - z*||^2 / (t + 1)^2: the gap of 1,000 steps in some 60.
+   E(z(t)) - F <= 2 L ||z(0) - z*||^2 / (t + 1)^2: in some 60 steps it promises what ISTA's does in 1,000.
 3. Restart: where <x(t) - z(t), z(t) - z(t-1)> > 0 the momentum points uphill, and the sample's s is set back to 1
    (O'Donoghue & Candes 2015). Near the minimiser, where E is strongly convex on the support, that makes FISTA's
    convergence linear, which neither (1)'s nor (2)'s bound would let one hope for.

@@ -6,7 +6,7 @@ means over eps, by quadrature). KL pulls each back to 0, -beta mu, here beta = 1
 1.08 against 0.89 in the mean, and the sum, 0.41, spreads the bubbles. At the end the two cancel: 1.15 against 1.17, and
 0.06 is left. Bubbles still overlap where little is lost: E and F differ in four pixels, C and G, D and B too; the
 median of all pairs is eleven. (Error: mean squared, in units of the variance of the data; KL in nats.) Right: another
-way not to overlap is to be small. V makes it dear; the trained variances lie where V and C balance, all below 1.
+way not to overlap is to be small. V makes that costly; the trained variances lie where V and C balance, all below 1.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What contraction contracts, and why its weights are tied.
 
 Above, three networks of two tied layers of tanh, on an arc: how far code and reconstruction move when y moves along the
-curve, and across. The reconstruction of all three follows y along. Across, denoising nearly stops it (0.03; plain
+curve, and across. Along it the reconstruction of all three follows y. Across, denoising nearly stops it (0.03; plain
 0.74), while its code goes on moving, as in the plain network: it is the decoder that forgets. Contraction acts on the
 code, which moves 2.6 times as far along as across, and the reconstruction 7.8 times. All of the code has shrunk too, to
 a sixth: tied weights of two layers do not hold its scale.

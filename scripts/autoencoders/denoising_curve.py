@@ -1,10 +1,11 @@
 """A denoiser points back to the data.
 
 It was shown corrupted points and asked for the clean ones; from anywhere near, it moves a point to the curve. The move
-is sigma^2 times the slope of the log of the smoothed density, and that can be computed: on the right each coordinate of
-the learned field against the ideal one. At corrupted points they agree (correlation 0.998, relative error 0.06), on the
-grid within 3 sigma of the curve too (0.999, 0.05). Further off, where training has hardly ever been, the network
-guesses (0.97, 0.25): most of all between two branches, where the ideal field turns within a short distance.
+is sigma^2 times the score, the gradient of the log of the smoothed density, which can be computed: on the right each
+coordinate of the learned field against the ideal one. At corrupted points they agree (correlation 0.998, relative
+error 0.06), on the grid within 3 sigma of the curve too (0.999, 0.05). Further off, where training has hardly ever
+been, the network guesses (0.97, 0.25): most of all between two branches, where the ideal field turns within a short
+distance.
 """
 
 from typing import Any

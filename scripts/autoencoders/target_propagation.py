@@ -5,8 +5,8 @@ to 1e-5: in the end the guess alone will do. It keeps up with backpropagation th
 of C enters the encoder. A linear decoder ends at what the two leading principal components leave (0.2491), one of two
 layers bends to the curve: C is 0.00012 after 160 epochs, backpropagation's the same. Below, left: alpha hardly matters;
 in five runs from other starts 0.1 ended at 0.0003 on average, the others at 0.0002. Right, before training: the
-encoder's update tends to backpropagation's gradient as 1/alpha; at alpha = 1 it is still another, 0.7 (two layers) and
-0.9 (linear) of its length away.
+encoder's update tends to backpropagation's gradient as 1/alpha; at alpha = 1 it still differs from that by 0.7 (two
+layers) and 0.9 (linear) of its length.
 """
 
 from typing import Any

@@ -2,9 +2,9 @@
 
 Features learned without labels can help, says note 08-2, where labelled samples are few. Tried here on digits: 10 to
 1,000 of each class come with labels, 2,000 without. From these a convolutional sparse auto-encoder learns 32 kernels.
-What its encoder says of a digit, less its local mean, is split by sign and averaged in 4 x 4 cells (right: six maps of
-the 32), and softmax regression reads that, or the pixels. For all competitors its decay is chosen on one half of the
-labelled digits, by the errors on the other. Of each draw, larger sets hold the smaller.
+The maps that its encoder makes of a digit, less its local mean, are split by sign and averaged in 4 x 4 cells (right:
+six maps of the 32), and softmax regression reads these, or the pixels. For all competitors weight decay is chosen on
+one half of the labelled digits, by the errors on the other. In each draw the larger sets contain the smaller ones.
 
 The remark comes out: ten labels a class do for the learned features what takes about 200 of them on raw pixels. But
 most of that is no learning: random kernels of unit norm, with the same shrinkage and cells, come three quarters of the

@@ -1,7 +1,7 @@
 """What lam does: sparsity, error, and how much of the space of y has low energy.
 
 A dictionary of 128 atoms is learned from whitened patches for each lam, and meets new patches and white noise, all of
-unit norm. A larger lam leaves fewer codes and a larger error. White noise is every point of the sphere alike: its
+unit norm. A larger lam leaves fewer codes and a larger error. White noise is uniform on the sphere: its
 energy tells how low F is on the space as a whole. At a small lam everything can be explained, data or not, and F is low
 everywhere; as lam grows, the rest of the sphere rises first, and only near the data does F stay low.
 """

@@ -6,9 +6,9 @@ left. ISTA and FISTA, each with the best lambda for so few iterations, have hard
 steps, but each with a length and a threshold of its own, 32 learned numbers in all; its weights V have a closed form,
 that of the least cross-talk between atoms. What holds it back is the bias of shrinkage, which makes every code too
 small by the threshold. Where the largest codes may pass as they are (support selection) the line falls twice as
-steeply. To learn V, too, from V = W, is 125,000 numbers more, and ends far above after twice the training: where
-exactly depends on the rates, from -28 to -42 dB in our trials. Training asks for the last step only: late steps may be
-too long for themselves if the next mends it, hence the kinks. On the right are the thresholds. They start as a guess
+steeply. To learn V, too, starting from V = W, takes 125,000 numbers more, and ends far above after twice the training:
+where exactly depends on the rates, from -28 to -42 dB in our trials. Training asks for the last step only: late steps
+may be too long if the next corrects them, hence the kinks. On the right are the thresholds. They start as a guess
 (dashed), and learn to fall as the error does, for it is the cross-talk of what is still wrong that they must keep out.
 """
 

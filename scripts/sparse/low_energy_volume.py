@@ -1,9 +1,9 @@
 """What the latent may tell bounds the space of y that has low energy.
 
 Three numbers z decode every point of the plane, through three atoms (arrows): without a regulariser F = 0 everywhere,
-and the model tells data (dots) from nothing. Each regulariser draws the contour F = 1/2 (white; bold that of the map)
-closer as lambda grows, or as the radius rho that a noisy code may have shrinks; in each map the contours hold areas of
-10, 5 and 2.5. L1 spends its area along the atoms. Below, the area for all settings, counted on a grid (markers); the
+and the model cannot tell data (dots) from the rest. Each regulariser draws the contour F = 1/2 (white; bold that of the
+map) closer as lambda grows, or as rho, the largest radius of a noisy code, shrinks; in each map the contours hold areas
+of 10, 5 and 2.5. L1 spends its area along the atoms. Below, the area for all settings, counted on a grid (markers); the
 line is exact.
 """
 

@@ -1,7 +1,7 @@
 """256 atoms of natural images: Gabor functions.
 
 Sparse coding of 12 x 12 patches of whitened photographs. Nobody told the model about edges, yet its atoms are local,
-oriented and of some width of band, as the receptive fields of simple cells in the primary visual cortex are (Olshausen
+oriented and bandpass, as the receptive fields of simple cells in the primary visual cortex are (Olshausen
 & Field 1996). To each atom the nearest Gabor function is fitted, a wave under an elliptic Gaussian. Right: atoms
 beside their fits, from the best to the worst; what share of an atom its fit explains (of white noise little); each wave
 as a point, whose direction is that in which the wave runs and whose distance from the centre is its frequency; and
