@@ -108,7 +108,7 @@ def energy_grad_params(params: Network, y: Array, y_hat: Array, model: Model, we
 def free_energy(params: Network, y: Array, model: Model) -> Array:
     """Return F(y), equation (3): (N,). It and its gradients raise an error that names a wrong argument."""
     params, y, model = _checked(params, y, model)
-    with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
         return validation.array("F(y)", energy(params, y, y, model), y.shape[:1])
 
 

@@ -139,7 +139,7 @@ def _checked(corruption: Corruption, dtype: Any) -> Corruption:
     numbers = {}
     for name in ("level", "pepper", "salt"):
         number = validation.array(f"corruption.{name}", getattr(corruption, name), ())
-        with np.errstate(over="ignore"):  # the error is the one message
+        with np.errstate(over="ignore"):  # no warning besides the error
             validation.squarable(f"corruption.{name}", number.astype(dtype), ())
         numbers[name] = float(number)
     return Corruption(kind, **numbers)

@@ -110,7 +110,7 @@ def log_likelihood(params: Params, y: Array) -> Array:
 def free_energy(params: Params, y: Array) -> Array:
     """Return F~(y), the negative of the ELBO, derivation 1: (N, d) -> (N,). Never below -log p(y)."""
     params, y = _checked(params, y)
-    with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
         return validation.array("F~(y)", _look(params, y).energy, y.shape[:1])
 
 

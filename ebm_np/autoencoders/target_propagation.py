@@ -134,7 +134,7 @@ def infer(
     params, y, alpha, lam = _checked(params, y, f, alpha, lam)
     tol, max_iter = validation.positive("tol", tol), validation.count("max_iter", max_iter)
     trace = validation.flag("trace", trace)
-    with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
         z_tilde = mlp(params.encoder, y, f)
         validation.squarable("Enc(y)", z_tilde, z_tilde.shape)
         start = _look(params, y, z_tilde, z_tilde, f, alpha, lam)
@@ -297,7 +297,7 @@ def _checked(params: Params, y: Array, f: str, alpha: float, lam: float) -> tupl
     y = validation.squarable("y", y, ("N", params.encoder[0].W.shape[1]))
     validation.choice("f", f, ACTIVATIONS)
     alpha, lam = validation.positive("alpha", alpha), validation.non_negative("lam", lam)
-    with np.errstate(over="ignore"):  # the error is the one message
+    with np.errstate(over="ignore"):  # no warning besides the error
         for name, weight in (("alpha", alpha), ("lam", lam)):
             validation.squarable(name, np.asarray(weight).astype(y.dtype), ())
     return params, y, alpha, lam

@@ -138,7 +138,7 @@ def parts(params: Params, y: Array, eps: Array, model: Model) -> tuple[Array, Ar
 def free_energy(params: Params, y: Array, eps: Array, model: Model) -> Array:
     """Return F~(y), equation (3), with the noise eps (N, k) that is handed in: (N,)."""
     params, y, eps, model = _checked_with_noise(params, y, eps, model)
-    with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
         c, kl = parts(params, y, eps, model)
         return validation.array("F~(y)", c + model.beta * kl, y.shape[:1])
 

@@ -32,7 +32,7 @@ def radii(x: Array, alpha: float = 1.5, beta: float = 2.0) -> Array:
     """
     x = validation.array("x", x, None)
     alpha, beta = validation.positive("alpha", alpha), validation.positive("beta", beta)
-    with np.errstate(over="ignore"):  # the error is the one message
+    with np.errstate(over="ignore"):  # no warning besides the error
         rho = np.stack([alpha * x + beta * (1 - x), beta * x + alpha * (1 - x)], axis=-1) * np.exp(2 * x)[..., None]
     return validation.squarable("rho(x)", rho, rho.shape)
 

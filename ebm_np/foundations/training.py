@@ -121,7 +121,7 @@ def _epoch(
     """Return parameters and state after a step for each batch, and the mean loss over all samples."""
     total = 0.0
     for batch in epoch_batches:
-        with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+        with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
             loss, grads = loss_and_grad(params, batch)
             params, state = optimizer.step(params, grads, state)
         if not (np.isfinite(loss) and all(map(_is_sound, leaves(params)))):

@@ -95,7 +95,7 @@ def largest_squarable(dtype: np.dtype[Any]) -> float:
 def log_variance(name: str, value: Any, shape: Shape) -> Array:
     """Return the log of a variance, if the variance and its inverse can be squared."""
     numbers = array(name, value, shape)
-    with np.errstate(over="ignore"):  # the error is the one message
+    with np.errstate(over="ignore"):  # no warning besides the error
         for sign in ("", "-"):
             squarable(f"exp({sign}{name})", np.exp(-numbers if sign else numbers), shape)
     return numbers

@@ -43,7 +43,7 @@ def denoise(free_energy_grad_y: Callable[[Array], Array], y: Array, *, rate: flo
     path = [squarable("y", y, ("N", "d"))]
     largest = largest_squarable(path[0].dtype)
     for _ in range(n_steps):
-        with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+        with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
             path.append(path[-1] - rate * free_energy_grad_y(path[-1]))
         if not np.abs(path[-1]).max() <= largest:  # NaN too
             raise FloatingPointError("denoising diverged: try a smaller rate")

@@ -203,7 +203,7 @@ def relax(
         if converged.all() or n_iter == max_iter:
             break
         q = q.copy()
-        with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+        with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
             q[:, 1:-1] += step(system, q, h, grad, rate)
         if not np.abs(q).max() <= largest:  # NaN too; S is a sum of squares
             raise FloatingPointError(f"relaxation diverged in step {n_iter + 1}: no minimum of S is near the start")

@@ -183,7 +183,7 @@ def infer(params: Params, y: Array, alpha: float, lam: float, *, boundary: str =
     params, y, alpha = _checked(params, y, alpha, boundary)
     pull = None
     if alpha:
-        with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+        with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
             z_tilde = encode(params, y, boundary)
             check.squarable("max(1, sqrt(alpha)) Enc(y)", max(1.0, math.sqrt(alpha)) * z_tilde, z_tilde.shape)
         options, pull = {"z0": z_tilde} | options, convolutional.Pull(alpha, z_tilde)

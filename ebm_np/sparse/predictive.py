@@ -191,7 +191,7 @@ def infer(params: Params, y: Array, alpha: float, lam: float, method: str = "act
         guess if not given
     """
     params, y, alpha = _checked(params, y, alpha)
-    with np.errstate(over="ignore", invalid="ignore"):  # the error is the one message
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
         z_tilde = encode(params, y)
         validation.squarable("max(1, sqrt(alpha)) Enc(y)", max(1.0, math.sqrt(alpha)) * z_tilde, z_tilde.shape)
     options = {"z0": z_tilde} | options if alpha else options
@@ -290,7 +290,7 @@ def _checked(params: Params, y: Array, alpha: float) -> tuple[Params, Array, flo
     W = validation.squarable("params.W", validation.instance("params", params, Params).W, ("d", "k"))
     params = Params(W, _encoder(params.encoder, *W.shape))
     y, alpha = validation.squarable("y", y, ("N", len(W))), validation.non_negative("alpha", alpha)
-    with np.errstate(over="ignore"):  # the error is the one message
+    with np.errstate(over="ignore"):  # no warning besides the error
         validation.squarable("alpha", np.asarray(alpha).astype(W.dtype), ())
     return params, y, alpha
 
