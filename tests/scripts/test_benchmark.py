@@ -2,6 +2,7 @@ import io
 import json
 
 import matplotlib.image
+import numpy as np
 import pytest
 
 from scripts import benchmark, pipeline
@@ -58,3 +59,29 @@ def test_an_unknown_comparison_is_refused_in_words(folder, capsys):
         benchmark.main(["one", "third"])
     assert exit.value.code == 2
     assert "unknown comparison third; known: one, other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls", "kept"),
+    [(0.1, 8, 7), (7.0, 4, 3), (20.0, 3, 3), (90.0, 2, 2), (150.0, 1, 1)],
+)
+def test_the_longer_a_comparison_takes_the_fewer_pairs_will_do_and_long_runs_warm_themselves_up(
+    seconds, calls, kept, monkeypatch
+):
+    clock, timed = [0.0], []
+
+    def run(whose):
+        timed.append(whose)
+        took = seconds * (1 + whose) * (1 + 0.01 * len(timed) ** 2)
+        clock[0] += took
+        return took
+
+    monkeypatch.setattr(benchmark, "_seconds", run)
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setenv(benchmark.THREADS[0], "1")
+    row = benchmark.measure("one", benchmark.Case("task", "peer", 0, 1))
+    assert timed == [0, 1] * calls  # in turn
+    n = 2 * np.arange(calls - kept, calls)
+    ratios = (1 + 0.01 * (n + 1) ** 2) / (2 * (1 + 0.01 * (n + 2) ** 2))
+    assert row.ratio == pytest.approx(np.median(ratios))
+    assert (row.lowest, row.highest) == pytest.approx((min(ratios), max(ratios)))
