@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py                     all comparisons, as a table; and as figures/benchmark.json and .png
     python scripts/benchmark.py inference           one of them
+    python scripts/benchmark.py inference --record  the same, and its lines in the record are replaced
     python scripts/benchmark.py sparse --only SPAMS the lines whose task or peer has this in it
     python scripts/benchmark.py --json              the same as JSON, for a machine
     python scripts/benchmark.py --threads 2         threads of BLAS (default 1)
@@ -172,6 +173,7 @@ class Row(NamedTuple):
     lowest: float
     highest: float
     threads: str
+    machine: str
     quality: str
 
 
@@ -196,7 +198,7 @@ def measure(name: str, case: Case, pairs: int = PAIRS) -> Row:
     low, high = float(ratios.min()), float(ratios.max())
     quality = "; ".join(run.quality for run in (case.ours, case.theirs) if isinstance(run, peers.Worker))
     ratio, threads = float(np.median(ratios)), os.environ[THREADS[0]]
-    return Row(name, case.task, case.peer, ours, theirs, ratio, low, high, threads, quality)
+    return Row(name, case.task, case.peer, ours, theirs, ratio, low, high, threads, _machine(), quality)
 
 
 def table(rows: list[Row]) -> str:
@@ -215,6 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 2 if a name is unknown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"comparisons: {', '.join(COMPARISONS)}")
+    parser.add_argument("--record", action="store_true", help="keep the lines in figures/, as a run of all does")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", metavar="TEXT", default="", help="lines whose task or peer contains TEXT")
     parser.add_argument("--pairs", type=int, choices=range(1, 101), default=PAIRS, metavar="N", help="rounds")
@@ -226,27 +229,40 @@ def main(arguments: list[str] | None = None) -> None:
     if os.environ.get(THREADS[0]) != str(options.threads):  # BLAS reads it once, when NumPy is imported: start anew
         os.environ.update(dict.fromkeys(THREADS, str(options.threads)))
         os.execv(sys.executable, [sys.executable, sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])
-    rows = list(_measured(options.names or list(COMPARISONS), options.only, options.pairs))
-    record = {"machine": _machine(), "rows": [row._asdict() for row in rows]}
-    text = json.dumps(record, indent=1)
-    print(text if options.json else table(rows))
-    if not options.names and not options.only:
-        pipeline.write(pipeline.FIGURES / "benchmark.json", f"{text}\n".encode())
-        pipeline.write(pipeline.FIGURES / "benchmark.png", benchmark_chart.picture(record))
+    rows = list[Row]()
+    for name in options.names or COMPARISONS:
+        found = list(_measured(name, options.only, options.pairs))
+        rows += found
+        if found and (options.record or not (options.names or options.only)):
+            _keep(name, found)  # now: what comes may take an hour
+    print(_text(rows) if options.json else table(rows))
 
 
-def _measured(names: list[str], only: str, pairs: int) -> Iterator[Row]:
+def _measured(name: str, only: str, pairs: int) -> Iterator[Row]:
     """Yield the row of each case, saying on the way what is done and what cannot be."""
-    for name in names:
-        for case in COMPARISONS[name]():
-            if only in f"{case.task} {case.peer}":
-                try:
-                    row = measure(name, case, pairs)
-                except ImportError as missing:
-                    print(f"skipped: {case.task}, against {case.peer}: {missing}", file=sys.stderr)
-                else:
-                    print(f"{name}: {case.task}, against {case.peer}: {_fraction(row.ratio)}", file=sys.stderr)
-                    yield row
+    for case in COMPARISONS[name]():
+        if only in f"{case.task} {case.peer}":
+            try:
+                row = measure(name, case, pairs)
+            except ImportError as missing:
+                print(f"skipped: {case.task}, against {case.peer}: {missing}", file=sys.stderr)
+            else:
+                print(f"{name}: {case.task}, against {case.peer}: {_fraction(row.ratio)}", file=sys.stderr)
+                yield row
+
+
+def _keep(name: str, found: list[Row]) -> None:
+    """Put the rows of a comparison in the place of those that the record has, and draw it anew."""
+    path = pipeline.FIGURES / "benchmark.json"
+    kept = [Row(**row) for row in json.loads(path.read_text())] if path.exists() else []
+    others = [row for row in kept if row.comparison in COMPARISONS and row.comparison != name]
+    rows = sorted(others + found, key=lambda row: list(COMPARISONS).index(row.comparison))
+    pipeline.write(path, f"{_text(rows)}\n".encode())
+    pipeline.write(path.with_suffix(".png"), benchmark_chart.picture([row._asdict() for row in rows]))
+
+
+def _text(rows: list[Row]) -> str:
+    return json.dumps([row._asdict() for row in rows], indent=1)
 
 
 def _machine() -> str:

@@ -11,11 +11,11 @@ from scripts import style
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.RED, style.PURPLE, style.SKY, style.GREY, style.BLACK)
 
 
-def picture(record: dict[str, Any]) -> bytes:
+def picture(rows: list[dict[str, Any]]) -> bytes:
     """Return the bytes of a PNG: a bar a row, from 1 to the median of its ratios, and a line for their range."""
-    rows = record["rows"]
     with mpl.rc_context(style.RC):
-        figure, axes = style.new(11, 1.6 + 0.24 * len(rows), f"{record['machine']}; medians and ranges of ratios")
+        machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
+        figure, axes = style.new(11, max(3.0, 1.6 + 0.24 * len(rows)), f"{machines}; medians and ranges of ratios")
         places = np.arange(len(rows))
         comparisons = list(dict.fromkeys(row["comparison"] for row in rows))
         colours = [COLOURS[comparisons.index(row["comparison"]) % len(COLOURS)] for row in rows]

@@ -36,11 +36,11 @@ def test_all_comparisons_are_a_table_a_record_and_a_picture(folder, capsys):
     assert len(printed.splitlines()) == 3
     assert "skipped: a sum, against a stranger: No module named 'peer'" in told
     record = json.loads((folder / "benchmark.json").read_text())
-    assert [(row["comparison"], row["peer"]) for row in record["rows"]] == [
+    assert [(row["comparison"], row["peer"]) for row in record] == [
         ("one", "a longer sum"),
         ("other", "nothing"),
     ]
-    for row in record["rows"]:
+    for row in record:
         assert row["lowest"] <= row["ratio"] <= row["highest"]
         assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"], rel=0.5)
     assert matplotlib.image.imread(io.BytesIO((folder / "benchmark.png").read_bytes())).ndim == 3
@@ -50,8 +50,22 @@ def test_all_comparisons_are_a_table_a_record_and_a_picture(folder, capsys):
 @pytest.mark.parametrize("arguments", [["one"], ["--only", "longer"]])
 def test_a_part_of_them_writes_nothing(arguments, folder, capsys):
     benchmark.main([*arguments, "--pairs", "1", "--json"])
-    assert [row["peer"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["a longer sum"]
+    assert [row["peer"] for row in json.loads(capsys.readouterr().out)] == ["a longer sum"]
     assert not list(folder.iterdir())
+
+
+def test_a_part_of_them_may_take_the_place_of_what_is_recorded_of_it(folder, capsys):
+    path = folder / "benchmark.json"
+    benchmark.main(["other", "--record", "--pairs", "1"])
+    assert [row["comparison"] for row in json.loads(path.read_text())] == ["other"]
+    benchmark.main(["one", "--record", "--pairs", "1"])
+    first = json.loads(path.read_text())
+    assert [row["comparison"] for row in first] == ["one", "other"]
+    benchmark.main(["one", "--record", "--pairs", "2"])
+    second = json.loads(path.read_text())
+    assert [row["comparison"] for row in second] == ["one", "other"]
+    assert second[1] == first[1]
+    assert second[0] != first[0]
 
 
 def test_an_unknown_comparison_is_refused_in_words(folder, capsys):
