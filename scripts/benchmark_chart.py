@@ -26,7 +26,8 @@ def picture(rows: list[dict[str, Any]]) -> bytes:
         axes.set_yticks(places, [f"{row['task']}, against {row['peer']}" for row in rows], fontsize=7)
         for place, ratio, end in zip(places, ratios, np.maximum(high, 1), strict=True):
             axes.text(end * 1.06, place, f"{ratio:.2g}", va="center", fontsize=7, color="#555555")
-        axes.set(xscale="log", xlabel="time of ours / time of the peer", ylim=(len(rows) - 0.5, -0.5))
+        axes.set(xscale="log", xlim=(0.8 * min(0.5, low.min()), 2 * max(2, high.max())), ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xlabel("time of ours / time of the peer")
         threads = ", ".join(dict.fromkeys(row["threads"] for row in rows))
         axes.set_title(f"left of 1 ours is faster (threads of BLAS: {threads})", loc="left")
         buffer = io.BytesIO()
