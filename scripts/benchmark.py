@@ -26,7 +26,6 @@ from scipy import optimize
 
 from ebm_np.latent import ellipse
 from scripts import (
-    benchmark_chart,
     coding_peers,
     convolutional_peers,
     grids,
@@ -36,6 +35,7 @@ from scripts import (
     peers,
     pipeline,
 )
+from scripts.benchmark_chart import fraction, picture
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 PAIRS = 7
@@ -206,7 +206,7 @@ def table(rows: list[Row]) -> str:
     head = ("comparison", "task", "peer", "our time", "its time", "ratio (range)", "threads", "ours; peer")
     lines = [head]
     for r in rows:
-        ratio = f"{_fraction(r.ratio)} ({_fraction(r.lowest)} .. {_fraction(r.highest)})"
+        ratio = f"{fraction(r.ratio)} ({fraction(r.lowest)} .. {fraction(r.highest)})"
         ours, theirs = (f"{1e3 * s:,.3f} ms" for s in (r.ours, r.theirs))
         lines.append((r.comparison, r.task, r.peer, ours, theirs, ratio, r.threads, r.quality))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -247,7 +247,7 @@ def _measured(name: str, only: str, pairs: int) -> Iterator[Row]:
             except ImportError as missing:
                 print(f"skipped: {case.task}, against {case.peer}: {missing}", file=sys.stderr)
             else:
-                print(f"{name}: {case.task}, against {case.peer}: {_fraction(row.ratio)}", file=sys.stderr)
+                print(f"{name}: {case.task}, against {case.peer}: {fraction(row.ratio)}", file=sys.stderr)
                 yield row
 
 
@@ -258,7 +258,7 @@ def _keep(name: str, found: list[Row]) -> None:
     others = [row for row in kept if row.comparison in COMPARISONS and row.comparison != name]
     rows = sorted(others + found, key=lambda row: list(COMPARISONS).index(row.comparison))
     pipeline.write(path, f"{_text(rows)}\n".encode())
-    pipeline.write(path.with_suffix(".png"), benchmark_chart.picture([row._asdict() for row in rows]))
+    pipeline.write(path.with_suffix(".png"), picture([row._asdict() for row in rows]))
 
 
 def _text(rows: list[Row]) -> str:
@@ -268,10 +268,6 @@ def _text(rows: list[Row]) -> str:
 def _machine() -> str:
     """Return what the ratios were measured on."""
     return f"{platform.machine()}, {os.cpu_count()} cores, NumPy {np.__version__}, Python {platform.python_version()}"
-
-
-def _fraction(ratio: float) -> str:
-    return f"1/{1 / ratio:,.0f}" if ratio < 0.1 else f"{ratio:.2f}"
 
 
 def _seconds(run: Callable[[], Any] | peers.Worker) -> float:
