@@ -79,7 +79,7 @@ def principal(y: Array, k: int) -> Params:
         raise ValueError(f"y: expected data with some variance beyond {k} axes, got {s:.3g}")
     stretch = np.sqrt(np.maximum(variances[: d - k - 1 : -1] - s, 0))
     W = axes[:, : d - k - 1 : -1] * stretch
-    return tighten(Params(W, c, np.log(s)[None], np.zeros_like(W.T), np.zeros(k, y.dtype)))
+    return tighten(Params(W, c, np.log(s)[None], np.zeros_like(W.T), np.zeros(k)))
 
 
 def tighten(params: Params) -> Params:

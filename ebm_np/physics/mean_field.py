@@ -90,10 +90,9 @@ def overlap(alpha: Array) -> Array:
 def memory_energy(alpha: Array) -> Array:
     """Return E / N of the state that remembers, equation (3); NaN beyond the capacity: elementwise."""
     alpha, y = _loads(alpha), _signal(alpha)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # beyond the capacity r is 0 / 0
         r = np.square(erf(y) / _answered(y))
-    energies = np.where(y > 0, -0.5 * np.square(erf(y)) + 0.5 * alpha * (1 - r), np.nan)
-    return energies.astype(alpha.dtype, copy=False)
+    return -0.5 * np.square(erf(y)) + 0.5 * alpha * (1 - r)
 
 
 def spin_glass_energy(alpha: Array) -> Array:
@@ -121,7 +120,7 @@ def _answered(y: Array) -> Array:
 
     It is the regularised incomplete gamma function P(3/2, y^2), which is 1 from y = 6 on.
     """
-    return gammainc(1.5, np.square(np.minimum(y, 10)))
+    return gammainc(np.full_like(y, 1.5), np.square(np.minimum(y, 10)))
 
 
 def _signal(alpha: Array) -> Array:

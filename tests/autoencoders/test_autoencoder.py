@@ -671,8 +671,13 @@ def test_what_a_corruption_of_ones_own_returns_is_checked(spoil, rng):
 
 def test_a_corruption_of_ones_own_in_double_precision_keeps_the_training_single(rng):
     params, y = network.init(rng, (4, 3), dtype=np.float32), rng.random((5, 4)).astype(np.float32)
-    fitted = fit(params, y, rng, Model(), corrupt=lambda some: some.astype(np.float64), n_epochs=1)
-    assert {array.dtype for array in leaves(fitted.params)} == {np.dtype(np.float32)}
+    single, double = (
+        fit(params, y, np.random.default_rng(0), Model(), corrupt=lambda some, kind=kind: some.astype(kind), n_epochs=9)
+        for kind in (np.float32, np.float64)
+    )
+    assert {array.dtype for array in leaves(double.params)} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(flatten(double.params), flatten(single.params))
+    np.testing.assert_array_equal(double.history, single.history)
 
 
 def test_energies_and_weights_beyond_the_largest_number_are_refused_by_name(rng):
@@ -680,5 +685,40 @@ def test_energies_and_weights_beyond_the_largest_number_are_refused_by_name(rng)
     huge = tree_map(lambda a: 1e100 + a, params)
     with pytest.raises(ValueError, match=r"^F\(y\): expected finite"):
         free_energy(huge, 1e100 * y, Model("identity"))
+    with pytest.raises(ValueError, match=r"^F\(y\): expected finite"):  # infinity less infinity
+        free_energy(tree_map(lambda a: 1e150 * a, params), 1e150 * y, Model("identity"))
     with pytest.raises(ValueError, match=r"^model.lam: expected"):
-        free_energy(params, y.astype(np.float32), Model(regularizer="l2", lam=1e300))
+        free_energy(params, y.astype(np.float32), Model(regularizer="l2", lam=1e60))
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
+    for door in (encode, reconstruct, free_energy):
+        with pytest.raises(ValueError, match=r"^y: expected shape \(N, 3\), got shape \(3,\)$"):
+            door(GOOD, np.ones(3), Model())
+    with pytest.raises(ValueError, match=r"^h: expected shape \(N, 2\), got shape \(2,\)$"):
+        decode(GOOD, np.ones(2), Model())
+
+
+def test_what_corrupts_has_to_be_a_function(rng):
+    with pytest.raises(TypeError, match=r"^corrupt: expected"):
+        fit(GOOD, np.ones((5, 3)), rng, Model(), corrupt="gaussian")
+
+
+def test_by_default_adam_makes_twenty_epochs_of_steps_of_a_thousandth_on_batches_of_256(rng):
+    y = rng.random((600, 3))
+    options = {"n_epochs": 20, "batch_size": 256, "rate": 1e-3}
+    one, other = (fit(GOOD, y, np.random.default_rng(0), Model(), **chosen) for chosen in ({}, options))
+    np.testing.assert_array_equal(flatten(one.params), flatten(other.params))
+    np.testing.assert_array_equal(one.history, other.history)
+    assert len(one.history) == 20
+
+
+def test_the_mean_of_an_epoch_is_not_rounded_to_single_precision(rng):
+    y = rng.random((20, 6)).astype(np.float32)
+    history = fit(network.init(rng, (6, 3), dtype=np.float32), y, rng, Model(), n_epochs=5).history
+    assert (history.astype(np.float32) != history).any()
+
+
+def test_what_is_no_model_is_told_what_it_is_instead():
+    with pytest.raises(TypeError, match=r"^model: expected an autoencoder.Model, got str$"):
+        encode(GOOD, np.ones((5, 3)), "tanh")

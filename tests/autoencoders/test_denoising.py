@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -533,5 +534,30 @@ def test_where_the_origin_lies_does_not_matter(rng, power):
 
 @pytest.mark.parametrize("corruption", [Corruption("gaussian", 1e60), Corruption("salt_and_pepper", 0.1, salt=1e60)])
 def test_noise_beyond_single_precision_is_refused_by_name(corruption, rng):
-    with pytest.raises(ValueError, match=r"^corruption.(level|salt): expected"):
-        corrupt(np.ones((2, 3), np.float32), rng, corruption)
+    params, y = network.init(rng, (3, 2), dtype=np.float32), np.ones((2, 3), np.float32)
+    for door in (lambda: corrupt(y, rng, corruption), lambda: fit(params, y, rng, Model(), corruption)):
+        with pytest.raises(ValueError, match=r"^corruption.(level|salt): expected"):
+            door()
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page(rng):
+    corruption = Corruption("gaussian", 0.3)
+    for door in (lambda y: corrupt(y, rng, corruption), lambda y: fit(GOOD["params"], y, rng, Model(), corruption)):
+        with pytest.raises(ValueError, match=r"^y: expected shape \(N, d\), got shape \(3,\)$"):
+            door(np.ones(3))
+    with pytest.raises(ValueError, match=r"^samples: expected shape \(M, d\), got shape \(3,\)$"):
+        posterior_mean(np.ones((5, 3)), np.ones(3), 1.0)
+    with pytest.raises(ValueError, match=r"^y_hat: expected shape \(N, 3\), got shape \(5, 2\)$"):
+        posterior_mean(np.ones((5, 2)), np.ones((2, 3)), 1.0)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_what_is_no_probability_is_told_the_bounds_of_one(kind, rng):
+    words = f"corruption.level: expected a probability in {'[0, 1)' if kind == 'dropout' else '[0, 1]'}, got 1.5"
+    with pytest.raises(ValueError, match=rf"^{re.escape(words)}$"):
+        corrupt(np.ones((2, 3)), rng, Corruption(kind, 1.5))
+
+
+def test_what_is_no_corruption_is_told_what_it_is_instead(rng):
+    with pytest.raises(TypeError, match=r"^corruption: expected a denoising.Corruption, got str$"):
+        corrupt(np.ones((5, 3)), rng, "gaussian")

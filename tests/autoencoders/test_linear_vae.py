@@ -226,6 +226,15 @@ def test_a_turned_decoder_is_as_likely_but_its_bound_is_not_tight(rng):
         assert mean_energy(turned, y) > mean_energy(params, y) + 1e-4
 
 
+@pytest.mark.parametrize("exponent", [-200, -60, 60, 200])
+def test_in_another_unit_of_data_the_principal_components_are_the_same(exponent, rng):
+    y, unit = draw_data(rng, SPECTRUM)[0], 2.0**exponent
+    one, other = principal(y, 2), principal(unit * y, 2)
+    np.testing.assert_allclose(other.W, unit * one.W, rtol=1e-9, atol=1e-12 * unit)
+    np.testing.assert_allclose(other.c, unit * one.c, rtol=1e-12)
+    np.testing.assert_allclose(other.log_s, one.log_s + 2 * exponent * math.log(2), rtol=1e-12)
+
+
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_of_noise_alike_in_all_directions_nothing_is_an_axis(k, rng):
     y, _ = draw_data(rng, np.ones(5))
@@ -454,3 +463,39 @@ def test_a_variance_beyond_the_largest_number_is_refused_by_name(name, value, rn
     params = init(rng, 3, 1)._replace(**{name: np.array([value])})
     with pytest.raises(ValueError, match=rf"^exp\(-?params.{name}\): expected"):
         free_energy(params, rng.normal(size=(2, 3)))
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
+    with pytest.raises(ValueError, match=r"^y: expected shape \(N, d\), got shape \(3,\)$"):
+        principal(np.ones(3), 1)
+    with pytest.raises(ValueError, match=r"^y: expected shape \(N, 3\), got shape \(3,\)$"):
+        free_energy(GOOD, np.ones(3))
+    with pytest.raises(ValueError, match=r"^params.W: expected shape \(d, k\), got shape \(3,\)$"):
+        free_energy(GOOD._replace(W=np.ones(3)), np.ones((5, 3)))
+    with pytest.raises(ValueError, match=r"^params.log_v: expected shape \(2,\), got shape \(3,\)$"):
+        free_energy(GOOD._replace(log_v=np.zeros(3)), np.ones((5, 3)))
+
+
+def test_by_default_adam_makes_two_thousand_steps_of_a_hundredth_on_all_samples_at_once(rng):
+    y = rng.normal(size=(20, 3))
+    expected = fit(GOOD, y, np.random.default_rng(0), n_epochs=2, batch_size=20, rate=1e-2)
+    found = fit(GOOD, y, np.random.default_rng(0), n_epochs=2)
+    np.testing.assert_array_equal(flatten(found.params), flatten(expected.params))
+    assert len(fit(GOOD, y[:1], rng).history) == 2_000
+
+
+@pytest.mark.parametrize("scale", [1e100, 1e150])  # infinity, and what is left of the difference of two
+def test_energies_beyond_the_largest_number_are_refused_by_name(scale):
+    with pytest.raises(ValueError, match=r"^F~\(y\): expected finite"):
+        free_energy(GOOD._replace(W=scale * GOOD.W, M=scale * GOOD.M), scale * np.ones((5, 3)))
+
+
+def test_the_mean_of_an_epoch_is_not_rounded_to_single_precision(rng):
+    y = rng.normal(size=(20, 6)).astype(np.float32)
+    history = fit(init(rng, 6, 2, np.float32), y, rng, n_epochs=5).history
+    assert (history.astype(np.float32) != history).any()
+
+
+def test_what_are_no_parameters_is_told_what_they_are_instead():
+    with pytest.raises(TypeError, match=r"^params: expected linear_vae.Params, got tuple$"):
+        free_energy(tuple(GOOD), np.ones((5, 3)))

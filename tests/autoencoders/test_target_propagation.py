@@ -647,3 +647,60 @@ def test_without_weights_the_gradient_is_that_of_the_mean_and_wrong_ones_are_ref
     np.testing.assert_array_equal(flatten(free_energy_grad_params(params, y)), flatten(mean))
     with pytest.raises(ValueError, match=r"^weights: expected shape \(5,\)"):
         free_energy_grad_params(params, y, weights=np.ones(4))
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
+    for door in (encode, infer):
+        with pytest.raises(ValueError, match=r"^y: expected shape \(N, 3\), got shape \(3,\)$"):
+            door(GOOD, np.ones(3), "tanh")
+    with pytest.raises(ValueError, match=r"^z: expected shape \(N, 2\), got shape \(2,\)$"):
+        decode(GOOD, np.ones(2), "tanh")
+
+
+def test_what_is_no_pair_of_networks_is_refused_in_words_and_what_is_no_flag_by_name():
+    words = r"^params: expected network.Params, got tuple: each network learns by itself$"
+    for door in (encode, infer):
+        with pytest.raises(TypeError, match=words):
+            door(tuple(GOOD), np.ones((5, 3)), "tanh")
+    with pytest.raises(TypeError, match=words):
+        decode(tuple(GOOD), np.ones((5, 2)), "tanh")
+    with pytest.raises(TypeError, match=r"^trace: expected"):
+        infer(GOOD, np.ones((5, 3)), trace=1)
+    for door, a in ((encode, np.ones((5, 3))), (decode, np.ones((5, 2)))):
+        with pytest.raises(ValueError, match=r"^f: expected"):
+            door(GOOD, a, "gelu")
+
+
+def test_by_default_adam_makes_twenty_epochs_of_steps_of_a_thousandth_on_batches_of_256(rng):
+    params, y, _ = draw_problem(rng, high=1, n=300)
+    options = {"f": "tanh", "alpha": 1.0, "lam": 0.0, "n_epochs": 20, "batch_size": 256, "rate": 1e-3, "tol": 1e-3}
+    one, other = (fit(params, y, np.random.default_rng(0), **chosen) for chosen in ({}, options))
+    np.testing.assert_array_equal(flatten(one.params), flatten(other.params))
+    np.testing.assert_array_equal(one.history, other.history)
+    assert len(one.history) == 20
+
+
+def test_unless_told_networks_bend_by_tanh_alpha_is_one_and_lam_none(rng):
+    params, y, z = draw_problem(rng)
+    for function in (infer, free_energy, free_energy_grad_y, free_energy_grad_params):
+        usual, told = function(params, y), function(params, y, "tanh", 1.0, 0.0)
+        np.testing.assert_array_equal(*(flatten(one.z if function is infer else one) for one in (usual, told)))
+    for function in (energy, energy_grad_z):
+        np.testing.assert_array_equal(function(params, y, z, "tanh"), function(params, y, z, "tanh", 1.0, 0.0))
+    np.testing.assert_array_equal(energy_grad_y(params, y, z, "tanh"), energy_grad_y(params, y, z, "tanh", 1.0))
+
+
+def test_by_default_inference_asks_for_a_millionth_and_takes_a_hundred_iterations_at_most(rng):
+    params, y, _ = draw_problem(rng)
+    usual, told = infer(params, y), infer(params, y, tol=1e-6, max_iter=100, trace=False)
+    np.testing.assert_array_equal(usual.z, told.z)
+    assert usual.n_iter == told.n_iter
+    assert usual.trace.shape == (0, *usual.z.shape)
+    with pytest.warns(ConvergenceWarning):
+        assert infer(params, y, tol=1e-300).n_iter == 100
+
+
+def test_the_mean_of_an_epoch_is_not_rounded_to_single_precision(rng):
+    y = rng.random((20, 6)).astype(np.float32)
+    history = fit(network.init(rng, (6, 3), dtype=np.float32), y, rng, n_epochs=5).history
+    assert (history.astype(np.float32) != history).any()

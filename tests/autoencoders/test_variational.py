@@ -915,3 +915,43 @@ def test_a_start_with_quiet_last_layers_has_the_prior_for_every_ball(rng):
         init(rng, (5, 2), last=-1.0)
     with pytest.raises(ValueError, match=r"^power: expected"):
         init(rng, (5, 2), power=0.0)
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page(rng):
+    for door in (encode, reconstruct):
+        with pytest.raises(ValueError, match=r"^y: expected shape \(N, 3\), got shape \(3,\)$"):
+            door(GOOD, np.full(3, 0.5), Model())
+    with pytest.raises(ValueError, match=r"^z: expected shape \(N, 2\), got shape \(2,\)$"):
+        decode(GOOD, np.ones(2), Model())
+
+
+@pytest.mark.parametrize("name", ["start", "end"])
+def test_the_ends_of_a_walk_are_single_observations_and_its_steps_a_number(name, rng):
+    ends = {"start": np.full(3, 0.5), "end": np.full(3, 0.5)}
+    with pytest.raises(ValueError, match=rf"^{name}: expected shape \(3,\), got shape \(1, 3\)$"):
+        interpolate(GOOD, **(ends | {name: np.full((1, 3), 0.5)}), n=3, model=Model())
+    for door in (lambda n: interpolate(GOOD, **ends, n=n, model=Model()), lambda n: generate(GOOD, rng, n, Model())):
+        with pytest.raises(ValueError, match=r"^n: expected"):
+            door(0)
+
+
+def test_by_default_adam_makes_ten_epochs_of_steps_of_a_thousandth_on_batches_of_128(rng):
+    y = rng.random((300, 3))
+    options = {"n_epochs": 10, "batch_size": 128, "rate": 1e-3}
+    one, other = (fit(GOOD, y, np.random.default_rng(0), Model(), **chosen) for chosen in ({}, options))
+    np.testing.assert_array_equal(flatten(one.params), flatten(other.params))
+    np.testing.assert_array_equal(one.history, other.history)
+    assert len(one.history) == 10
+
+
+def test_the_start_is_that_of_digits_and_of_ball_and_pixels_as_wide_as_the_rest_unless_told(rng):
+    one, other = init(np.random.default_rng(0)), init(np.random.default_rng(0), (784, 400, 20), "relu", s=1.0, last=1.0)
+    np.testing.assert_array_equal(flatten(one), flatten(other))
+    assert one.log_s == 0
+    assert {leaf.dtype for leaf in leaves(one)} == {np.dtype(np.float64)}
+
+
+def test_the_mean_of_an_epoch_is_not_rounded_to_single_precision(rng):
+    y = rng.random((20, 6)).astype(np.float32)
+    history = fit(init(rng, (6, 3), dtype=np.float32), y, rng, Model(), n_epochs=5).history
+    assert (history.astype(np.float32) != history).any()

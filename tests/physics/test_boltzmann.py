@@ -17,6 +17,7 @@ from ebm_np.physics.boltzmann import (
     Params,
     biases,
     block_gibbs,
+    checked_params,
     energy,
     free_energy,
     free_energy_grad_params,
@@ -481,3 +482,47 @@ def test_bad_arguments_of_init_are_refused_by_name(name, bad, rng):
 def test_bad_weights_are_refused_by_name(bad):
     with pytest.raises((ValueError, TypeError), match=r"^weights: expected"):
         free_energy_grad_params(P4, V4, bad)
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page(rng):
+    for door in (free_energy, log_pseudo_likelihood, lambda p, v: block_gibbs(p, v, rng)):
+        with pytest.raises(ValueError, match=r"^v: expected shape \(N, 4\), got shape \(4,\)$"):
+            door(P4, V4[0])
+        with pytest.raises(ValueError, match=r"^params.W: expected shape \(d, k\), got shape \(4,\)$"):
+            door(P4._replace(W=np.ones(4)), V4)
+
+
+def test_what_else_is_refused_is_refused_in_words(rng):
+    with pytest.raises(ValueError, match=r"^v: expected bits, 0 or 1, got numbers in between$"):
+        log_pseudo_likelihood(P4, V4 / 2)
+    with pytest.raises(TypeError, match=r"^clamped: expected True and False, got numbers$"):
+        block_gibbs(P4, V4, rng, clamped=[0, 1, 2, 3])
+    with pytest.raises(TypeError, match=r"^params: expected boltzmann.Params, got tuple$"):
+        free_energy(tuple(P4), V4)
+
+
+def test_the_width_of_couplings_must_fit_into_single_precision_too(rng):
+    with pytest.raises(ValueError, match=r"^std: expected"):
+        init(rng, 2, 3, std=1e60, dtype=np.float32)
+
+
+def test_by_default_a_chain_makes_one_step(rng):
+    params = draw_machine(rng, 6, 4)
+    v = np.tile(rng.random(6), (50, 1))
+    one, usual = (block_gibbs(params, v, np.random.default_rng(1), *n_steps) for n_steps in ((1,), ()))
+    np.testing.assert_array_equal(usual, one)
+
+
+@pytest.mark.parametrize("bad", [0, 2.5, None])
+def test_the_number_of_biases_is_refused_by_name(bad):
+    with pytest.raises((ValueError, TypeError), match=r"^d: expected"):
+        biases(np.full(4, 0.5), bad)
+
+
+def test_complex_units_are_for_the_complex_step_alone():
+    for allowed in (free_energy(P4, V4 + 0j), energy(P4, V4, H3 + 0j)):
+        assert np.iscomplexobj(allowed)
+    with pytest.raises(TypeError, match=r"^params.b: expected real numbers"):
+        checked_params(P4._replace(b=P4.b + 0j))
+    with pytest.raises(TypeError, match=r"^v: expected real numbers"):
+        log_pseudo_likelihood(P4, V4 + 0j)

@@ -313,6 +313,16 @@ def test_the_hottest_state_can_walk_all_the_way_down(rng):
     np.testing.assert_array_equal(places, np.array([[1], [2], [3], [0]]) * np.ones(3))
 
 
+@pytest.mark.parametrize("n_temperatures", [2, 3, 4])
+def test_what_the_hottest_chain_found_goes_to_the_coldest_in_one_step(n_temperatures, rng):
+    # all on is worth 10 more than all off, and no step leads from one to the other
+    params = Params(np.full((1, 1), 200.0), np.full(1, -90.0), np.full(1, -100.0))
+    h = np.zeros((n_temperatures, 5, 1))
+    h[0] = 1
+    for found in _steps(params, h, np.linspace(0.5, 1, n_temperatures), 1, rng):
+        np.testing.assert_array_equal(found > 0, h[::-1] > 0)
+
+
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("temperatures", [(0.4, 1.0), (0.1, 0.5, 1.0)])
 def test_tempered_chains_leave_the_product_of_their_distributions_as_it_is(n_steps, temperatures, rng):
@@ -524,3 +534,23 @@ def test_data_that_are_none_are_refused_by_name(bad, rng):
 def test_other_bad_arguments_are_refused_by_name(method, name, bad, rng):
     with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
         fit(**({"params": P4, "v": V4, "rng": rng, "method": method} | bad))
+
+
+def test_the_shape_of_the_data_is_answered_in_the_letters_of_the_page(rng):
+    with pytest.raises(ValueError, match=r"^v: expected shape \(N, 4\), got shape \(4,\)$"):
+        fit(P4, V4[0], rng)
+
+
+def test_by_default_a_hundred_persistent_chains_make_one_step_for_each_of_ten_times_all_batches_of_a_hundred(rng):
+    params, data = init(rng, 4, 3, std=0.1), rng.integers(0, 2, (250, 4)).astype(float)
+
+    def trained(**options):
+        return fit(params, data, np.random.default_rng(0), **options)
+
+    options = {"method": "pcd", "n_steps": 1, "n_chains": 100, "centred": False, "decay": 0.0}
+    options |= {"optimizer": gradient_descent(0.01), "n_epochs": 10, "batch_size": 100}
+    one, other = trained(), trained(**options)
+    np.testing.assert_array_equal(flatten(one.params), flatten(other.params))
+    assert len(one.history) == 10
+    hot, ten = (trained(method="tempering", n_epochs=1, **n) for n in ({}, {"n_temperatures": 10}))
+    np.testing.assert_array_equal(flatten(hot.params), flatten(ten.params))

@@ -178,6 +178,13 @@ def test_neither_order_nor_sign_of_the_patterns_matters_to_hebb_and_the_projecti
     np.testing.assert_allclose(store(other, rule), store(patterns, rule), atol=1e-13)
 
 
+@given(generators(), st.integers(5, 40), st.integers(2, 5))
+def test_patterns_stored_several_times_are_projected_on_as_if_once(rng, n_patterns, times):
+    patterns = draw_signs(rng, n_patterns, 60)
+    several = np.tile(patterns, (times, 1)) * draw_signs(rng, times * n_patterns, 1)
+    np.testing.assert_allclose(store(several, "projection"), store(patterns, "projection"), atol=1e-12)
+
+
 @EVERY_RULE
 @given(rng=generators(), n=st.integers(1, 12))
 def test_all_rules_store_a_single_pattern_alike(rule, rng, n):
@@ -653,6 +660,17 @@ def test_of_many_units_patterns_are_patterns_mixtures_mixtures_and_the_rest_are_
         assert (census(patterns, noisy, 0.8) == kind).all()
 
 
+def test_of_three_patterns_already_there_are_mixtures_and_nine_tenths_is_just_enough_for_one():
+    patterns = np.tile([[1.0, 1.0, 1.0, -1.0], [1.0, 1.0, -1.0, 1.0], [1.0, -1.0, 1.0, 1.0]], 5)
+    whole = np.ones(20)
+    assert census(patterns, [whole, flipped(whole, 0), flipped(flipped(whole, 0), 1)]).tolist() == [
+        "mixture",
+        "mixture",
+        "other",
+    ]
+    assert census(patterns[:2], [whole]).tolist() == ["other"]
+
+
 @pytest.mark.parametrize("bad", [0, -0.5, np.nan, None, "0.9"])
 def test_how_much_is_alike_has_to_be_positive(bad):
     with pytest.raises((ValueError, TypeError), match=r"^alike: expected"):
@@ -690,6 +708,7 @@ def test_single_precision_stays_and_nobody_elses_array_is_written_to(update, dty
         assert isinstance(found.n_iter, int)
         assert (found.state.shape, found.energy.shape) == (s.shape, (4,))
         assert found.converged.shape == found.period.shape == (4,)
+        assert (found.converged.dtype, found.period.dtype) == (bool, int)
         rest = settle(W, read_only(found.state), rng, update=update)
         assert not np.shares_memory(rest.state, found.state)
 
@@ -803,3 +822,27 @@ def test_rounding_is_no_asymmetry(rng):
     W = draw_couplings(rng, 30, "real")
     s, noise = draw_signs(rng, 3, 30), 1 + 1e-9 * rng.normal(size=W.shape)
     np.testing.assert_array_equal(settle(W * noise, s).state, settle(W, s).state)
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page():
+    for door in (store, mixtures, lambda xi: overlaps(xi, S4), lambda xi: census(xi, S4)):
+        with pytest.raises(ValueError, match=r"^patterns: expected shape \(P, N\), got shape \(4,\)$"):
+            door(S4[0])
+    for door in (energy, fields, settle, lambda _, s: overlaps(S4, s)):
+        with pytest.raises(ValueError, match=r"^s: expected shape \(B, 4\), got shape \(4,\)$"):
+            door(W4, S4[0])
+        if door in (energy, fields, settle):
+            with pytest.raises(ValueError, match=r"^W: expected shape \(N, N\), got shape \(4,\)$"):
+                door(W4[0], S4)
+    with pytest.raises(ValueError, match=r"^W: expected as many rows as columns, got shape \(3, 4\)$"):
+        energy(W4[:3], S4)
+
+
+def test_what_else_is_refused_is_refused_in_words():
+    with pytest.raises(ValueError, match=r"^W: expected a symmetric matrix: without W = W\^T there is no energy$"):
+        energy(np.triu(W4), S4)
+    words = r"^keep_diagonal: expected False for Storkey's rule, which has no diagonal$"
+    with pytest.raises(ValueError, match=words):
+        store(S4, "storkey", keep_diagonal=True)
+    with pytest.raises(TypeError, match=r"^keep_diagonal: expected"):
+        store(S4, keep_diagonal=1)

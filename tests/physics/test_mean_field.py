@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import brentq
+from scipy.special import erfinv
 from strategies import generators
 
 from ebm_np.physics.capacity import retrieve
@@ -139,6 +140,11 @@ def test_overlap_solves_equation_1_from_which_the_module_has_derived_another(alp
         assert memory_energy(alpha) == pytest.approx(-(m**2) / 2 + alpha / 2 * (1 - r), abs=10 * tolerance)
 
 
+def test_the_unit_that_is_right_as_often_as_the_overlap_says_feels_that_load_to_13_digits():
+    alpha = np.linspace(0.1, 0.135, 200)
+    np.testing.assert_allclose(load(erfinv(overlap(alpha))), alpha, rtol=1e-13)
+
+
 @pytest.mark.parametrize(("alpha", "m"), [(0.05, 0.999992), (0.10, 0.997999), (0.12, 0.993223), (0.13, 0.987212)])
 def test_overlaps_are_the_published_ones(alpha, m):
     assert abs(overlap(alpha) - m) < 1e-6
@@ -252,6 +258,14 @@ def test_whole_numbers_are_numbers(name, function):
 
 
 @EVERY
+def test_single_precision_is_kept(name, function):
+    x = np.array([0.01, 0.1, 0.13, 0.2], np.float32)
+    found = function(x)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, function(x.astype(float)), rtol=1e-5)
+
+
+@EVERY
 @pytest.mark.parametrize(
     "bad",
     [0, -0.1, np.nan, np.inf, [0.1, 0.0], [0.1, np.nan], [], [[0.1], [0.1, 0.2]], None, "0.1", ["0.1"], 0.1 + 0j],
@@ -260,3 +274,13 @@ def test_whole_numbers_are_numbers(name, function):
 def test_what_is_no_load_is_refused_by_name(name, function, bad):
     with pytest.raises((ValueError, TypeError), match=rf"^{'y' if name == 'load' else 'alpha'}: expected"):
         function(bad)
+
+
+def test_what_is_not_positive_and_what_is_no_flag_is_told_in_words():
+    for function in (overlap, memory_energy, spin_glass_energy, first_step_error):
+        with pytest.raises(ValueError, match=r"^alpha: expected positive loads P / N$"):
+            function(0)
+    with pytest.raises(ValueError, match=r"^y: expected positive numbers$"):
+        load(0)
+    with pytest.raises(TypeError, match=r"^keep_diagonal: expected"):
+        first_step_error(0.1, keep_diagonal=1)

@@ -526,6 +526,14 @@ def test_the_trace_holds_the_first_iterates_that_were_asked_for(n_trace, rng):
     np.testing.assert_array_equal(found.z, whole.z)
 
 
+def test_unless_told_it_is_gradient_descent_of_a_hundred_thousand_steps_at_most_and_no_trace(rng):
+    q = kicked(rng, *ENDS, 4)
+    usual, told = relax(apple(), q, 1.0), relax(apple(), q, 1.0, "gradient descent", max_iter=100_000, n_trace=0)
+    np.testing.assert_array_equal(usual.z, told.z)
+    assert usual.n_iter == told.n_iter
+    assert usual.trace.shape == (0, *q.shape)
+
+
 @EVERY_METHOD
 def test_what_was_stopped_too_early_has_not_converged(method, rng):
     q, tau = kicked(rng, [[0.5]], [[0.2]], 8, by=0.5), 0.7
@@ -659,7 +667,8 @@ def test_the_swing_is_as_wide_as_the_complete_elliptic_integral_says():
 
 def test_newton_at_a_conjugate_point_says_so():
     # m = 2, k = 4, h = 1: H = 2 m / h - h k = 0
-    with pytest.raises(FloatingPointError, match=r"^Newton's method met a conjugate point"):
+    words = r"^Newton's method met a conjugate point, where the Hessian has no inverse$"
+    with pytest.raises(FloatingPointError, match=words):
         relax(oscillator(2.0, 4.0), [[[1.0], [0.0], [2.0]]], 2.0, "newton")
 
 
@@ -929,3 +938,42 @@ def test_numbers_whose_squares_are_not_finite_are_refused_by_name(door, largest)
 def test_complex_paths_are_for_the_complex_step_alone(door):
     with pytest.raises(TypeError, match=r"^q: expected real numbers, got an array of complex128"):
         door(oscillator(), PATH + 0j, 1.0)
+
+
+@pytest.mark.parametrize("make", [partial(straight, n=4), partial(parabola, duration=1.0, n=4)])
+def test_the_shape_of_the_ends_is_answered_in_the_letters_of_the_page(make):
+    with pytest.raises(ValueError, match=r"^start: expected shape \(N, d\), got shape \(2,\)$"):
+        make(start=np.ones(2), end=np.ones(2))
+
+
+@EVERY_DOOR
+@pytest.mark.parametrize("field", ["m", "stiffest"])
+def test_a_system_of_ones_own_is_checked_too(door, field):
+    with pytest.raises(ValueError, match=rf"^system.{field}: expected"):
+        door(oscillator()._replace(**{field: -1.0}), PATH, 1.0)
+    with pytest.raises(TypeError, match=rf"^system.{field}: expected"):
+        door(oscillator()._replace(**{field: None}), PATH, 1.0)
+    for function in ("value", "slope", "curvature"):
+        with pytest.raises(TypeError, match=rf"^system.{function}: expected"):
+            door(oscillator()._replace(**{function: 1.0}), PATH, 1.0)
+
+
+def test_a_rod_and_a_duration_beyond_the_largest_number_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"^length: expected"):
+        pendulum(length=1e200)
+    with pytest.raises(ValueError, match=r"^duration: expected"):
+        parabola(*ENDS, 1e300, 4)
+    for duration in (1e300, 1e-300):
+        with pytest.raises(ValueError, match=r"^duration: expected steps h with h and m / h below"):
+            action(oscillator(), PATH, duration)
+
+
+def test_a_pendulum_of_unit_mass_and_length_is_on_earth_and_an_oscillator_of_unit_stiffness_unless_told():
+    q = np.array([[[0.0], [1.0], [0.5]]])
+    for usual, told in (
+        (pendulum(), pendulum(1.0, 1.0, 9.81)),
+        (oscillator(), oscillator(1.0, 1.0)),
+        (apple(), apple(0.1, 9.81)),
+    ):
+        assert usual.m == told.m
+        np.testing.assert_array_equal(action(usual, q, 1.0), action(told, q, 1.0))

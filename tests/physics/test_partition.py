@@ -1,9 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from guards import read_only
 from hypothesis import given
 from hypothesis import strategies as st
 from physics.machines import assert_drawn_from, draw_machine, slack, small_machines, states
+from scipy.special import expit
 from strategies import generators
 
 from ebm_np.foundations.gradient_check import complex_step_gradient, gradient_check
@@ -125,6 +128,25 @@ def test_exact_samples_are_as_many_as_asked_for_and_bits_whatever_the_machine(ma
     v = exact_samples(params, rng, n)
     assert v.shape == (n, len(params.b))
     assert set(np.unique(v)) <= {0.0, 1.0}
+
+
+class Last(np.random.Generator):
+    """Numbers as near to 1 as there are."""
+
+    def __init__(self):
+        super().__init__(np.random.PCG64(0))
+
+    def random(self, size=None, dtype=np.float64, out=None):
+        return np.full(size, np.nextafter(dtype(1), dtype(0)))
+
+
+def test_the_last_numbers_below_one_draw_the_last_state_even_if_rounding_leaves_the_sum_below_them(rng):
+    below = 0
+    for _ in range(40):
+        params = draw_machine(rng, 3, 4, 0.3)
+        below += np.cumsum(np.exp(log_likelihood(params, states(3))))[-1] < 1 - 2**-53
+        np.testing.assert_array_equal(exact_samples(params, Last(), 5), np.ones((5, 3)))
+    assert below > 3
 
 
 def test_exact_samples_know_nothing_of_their_neighbours(rng):
@@ -268,6 +290,24 @@ def test_in_one_step_the_mean_of_w_over_all_starts_is_z_over_z_0(machine):
     assert np.log(start @ w) == pytest.approx(brute(params) - log_z_start(a, k), rel=1e-9, abs=1e-9)
     w = np.exp(partition._way(params, a, every, t[::-1], rng))
     assert np.log(distribution(params) @ w) == pytest.approx(log_z_start(a, k) - brute(params), rel=1e-9, abs=1e-9)
+
+
+@given(machines(scales=(0.1, 1.0, 3.0)), st.integers(1, 6), st.booleans())
+def test_the_way_is_equation_3_step_by_step(machine, n_steps, back):
+    (W, b, c), rng = machine
+    a, v = rng.normal(size=len(b)), rng.integers(0, 2, (3, len(b))).astype(float)
+    t = np.linspace(1, 0, n_steps + 1) if back else np.linspace(0, 1, n_steps + 1)
+    found = partition._way(Params(W, b, c), a, v, t, np.random.default_rng(7))
+
+    def tempered(at):
+        return -v @ ((1 - at) * a + at * b) - np.logaddexp(0, at * (c + v @ W)).sum(axis=1)
+
+    same, expected = np.random.default_rng(7), 0.0
+    for before, now in pairwise(t):
+        expected = expected + tempered(before) - tempered(now)
+        h = same.random((3, len(c))) < expit(now * (c + v @ W))
+        v = (same.random(v.shape) < expit((1 - now) * a + now * (b + h @ W.T))).astype(float)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("n_steps", [2, 3, 10])
@@ -424,3 +464,18 @@ def test_other_bad_arguments_of_annealing_are_refused_by_name(name, bad, rng):
     if name != "n_runs":
         with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
             anneal_back(P4, V4, **({"rng": rng} | bad))
+
+
+def test_by_default_annealing_makes_a_hundred_runs_of_a_thousand_steps(rng):
+    params, v = draw_machine(rng, 3, 2), rng.integers(0, 2, (7, 3))
+    there, told = (anneal(params, np.random.default_rng(0), **n) for n in ({}, {"n_runs": 100, "n_steps": 1_000}))
+    assert there == told
+    back, told = (anneal_back(params, v, np.random.default_rng(0), **n) for n in ({}, {"n_steps": 1_000}))
+    assert back == told
+
+
+def test_a_wrong_shape_is_answered_in_the_letters_of_the_page(rng):
+    with pytest.raises(ValueError, match=r"^mean: expected shape \(4,\), got shape \(3,\)$"):
+        anneal(P4, rng, np.ones(3))
+    with pytest.raises(ValueError, match=r"^params: expected a layer of at most 25 units, got \(26, 27\)$"):
+        log_partition(Params(np.zeros((26, 27)), np.zeros(26), np.zeros(27)))
