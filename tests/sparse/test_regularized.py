@@ -667,7 +667,6 @@ def test_the_other_doors_refuse_by_name_too(name, error, call):
         (ValueError("x: expected shape (5, 2), got shape (2,)"), {"x": np.ones(2)}),
         (TypeError("regularizer: expected L1, L2 or Noise, got tuple"), {"regularizer": (1.0,)}),
     ],
-    ids=str,
 )
 def test_the_message_says_what_was_expected_and_what_came(error, changes):
     good = {"params": GOOD, "x": np.ones((5, 2)), "y": np.ones((5, 3)), "regularizer": L2(1.0)}
@@ -686,7 +685,6 @@ def test_the_message_says_what_was_expected_and_what_came(error, changes):
         (TypeError("regularizer: expected regularized.L2, got L1"), lambda: ellipsoid_volume(GOOD, L1(1.0), 1.0)),
         (TypeError("regularizer: expected regularized.Noise, got L2"), lambda: capacity(L2(1.0), 2)),
     ],
-    ids=str,
 )
 def test_the_other_doors_say_so_too(error, call):
     with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
