@@ -920,6 +920,18 @@ def test_atoms_whose_squares_vanish_are_refused(dtype, size):
         from_dictionary(size * np.eye(3, dtype=dtype), 0.3)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_atoms_are_small_enough_to_be_refused_where_2_over_l_is_a_thousandth_of_the_largest_number(dtype):
+    limit = 1e-3 * float(np.finfo(dtype).max)
+    for share, welcome in ((0.8, True), (1.2, False)):
+        W = np.sqrt(1 / (share * limit)) * np.eye(3)  # L = 2 ||w||^2
+        if welcome:
+            np.testing.assert_allclose(from_dictionary(W.astype(dtype), 0.3).S, 0, atol=1e-5)
+        else:
+            with pytest.raises(ValueError, match=r"^W: expected atoms for which 2 / L and lam / L are finite"):
+                from_dictionary(W.astype(dtype), 0.3)
+
+
 def test_thresholds_of_unequal_length_are_refused_by_name(rng):
     params, y, z_target = draw_network(rng, 2)
     with pytest.raises(ValueError, match=r"^params\.theta: expected"):
