@@ -27,6 +27,8 @@ from ebm_np.sparse.lista import (
     loss_grad_y,
     unroll,
     untie,
+    vjp_params,
+    vjp_y,
 )
 
 STEPS = st.integers(1, 10)
@@ -315,6 +317,21 @@ def test_so_is_each_of_its_components(untied, goal, n_steps):
         lambda y: analytic_loss(params, y, z_target, n_steps), loss_grad_y(params, y, z_target, n_steps), y
     )
     assert check.passed, check
+
+
+@EITHER
+@given(rng=generators(), n_steps=STEPS)
+def test_what_comes_back_through_time_is_returned_or_added_to_what_is_there(untied, rng, n_steps):
+    params, y, z_target = draw_network(rng, n_steps, untied)
+    z = unroll(params, y, n_steps)
+    grad, expected = 2 * (z[-1] - z_target) / len(y), loss_grad_params(params, y, z_target, n_steps)
+    alone = vjp_params(params, y, z, grad)
+    assert_same(alone, expected, rtol=1e-12, atol=1e-14)
+    added = vjp_params(params, y, z, grad, tree_map(np.ones_like, params))
+    assert_same(added, tree_map(lambda a: 1 + a, alone), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        vjp_y(params, z, grad), loss_grad_y(params, y, z_target, n_steps), rtol=1e-12, atol=1e-14
+    )
 
 
 @EITHER
