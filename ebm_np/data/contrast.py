@@ -113,8 +113,7 @@ def local_contrast_normalize(image: Array, sigma: float, floor: float | None = N
 
 
 def _checked(name: str, image: Array) -> Array:
-    shape: check.Shape = ("H", "W", "C") if getattr(image, "ndim", 2) == 3 else ("H", "W")
-    return check.squarable(name, image, shape)
+    return check.squarable(name, image, ("H", "W", "C")[: 3 if getattr(image, "ndim", 2) == 3 else 2])
 
 
 def _local_mean(image: Array, sigma: float) -> Array:

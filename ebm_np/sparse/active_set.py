@@ -150,8 +150,8 @@ def follow_path(problem: Problem, max_iter: int) -> tuple[Array, int]:
         t[going] = np.where(length < t[going] - part.t, t[going] - length, part.t)
         kind, atom = np.divmod(event, k)
         here, before_the_end = (atom, going), t[going] > part.t
-        left[:, going] *= length == 0  # after a step of length 0 (a tie) none comes back, or it would cycle
-        left[here] = np.where(kind == 0, signs[here], left[here])
+        left[:, going] = 0
+        left[here] = signs[here]  # 0 where it joins; who left stays out, or near twins would go round in circles
         signs[here] = np.where(before_the_end, np.choose(kind, [0, 1, -1]), signs[here])
         z[here] *= kind != 0
     return signs, n_iter

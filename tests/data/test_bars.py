@@ -21,6 +21,15 @@ def test_each_picture_is_the_same_along_its_rows_or_along_its_columns_and_all_su
     np.testing.assert_array_equal(np.sort(1 - pictures, axis=0), np.sort(pictures, axis=0))
 
 
+def test_those_of_rows_come_first_and_twelve_pixels_a_side_are_the_most():
+    pictures = bars_and_stripes(12).reshape(2, 2**12, 12, 12)
+    assert pictures.dtype == np.float64
+    assert (pictures[0] == pictures[0][:, :, :1]).all()
+    np.testing.assert_array_equal(pictures[1], pictures[0].swapaxes(1, 2))
+    with pytest.raises(ValueError, match=r"^n: expected at most 12, got 13$"):
+        bars_and_stripes(13)
+
+
 def test_the_best_likelihood_is_that_of_the_frequencies():
     assert log_likelihood_bound(bars_and_stripes(3)) == pytest.approx(-2.599302, abs=1e-6)
     assert log_likelihood_bound(np.eye(7)) == pytest.approx(-np.log(7))
@@ -39,3 +48,5 @@ def test_other_bad_arguments_are_refused_by_name():
     for bad in (None, np.zeros(3), np.zeros((0, 3)), "y", np.full((2, 2), np.nan)):
         with pytest.raises((TypeError, ValueError), match=r"^y: expected"):
             log_likelihood_bound(bad)
+    with pytest.raises(ValueError, match=r"^y: expected shape \(N, d\), got shape \(3,\)$"):
+        log_likelihood_bound(np.zeros(3))

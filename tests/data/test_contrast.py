@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from guards import read_only
@@ -34,7 +36,8 @@ def test_the_high_pass_is_linear(shape, seed, sigma, a):
 
 @given(shapes, seeds, sigmas, st.floats(-1e150, 1e150))
 def test_constants_leave_exactly_nothing(shape, seed, sigma, value):
-    for x in (np.full(shape, value), np.full(shape, np.float32(value / 1e140)), np.full(shape, 7, np.uint8)):
+    each = np.full(shape, value) * np.linspace(1, 3, shape[-1] if len(shape) == 3 else 1)  # another in each channel
+    for x in (np.full(shape, value), each, np.full(shape, np.float32(value / 1e140)), np.full(shape, 7, np.uint8)):
         assert not high_pass(x, sigma).any()
         assert not local_contrast_normalize(x, sigma).any()
         assert not local_contrast_normalize(x, sigma, 1e-9).any()
@@ -144,6 +147,26 @@ def test_the_floor_is_the_mean_deviation_and_divides_what_is_below_it(shape, see
     np.testing.assert_allclose(y[~below], (v / deviation)[~below])
 
 
+@given(shapes, seeds, sigmas, st.floats(-290, 140), st.sampled_from([1, -1]))
+def test_in_another_unit_the_deviation_is_the_same_whichever_sign_is_the_larger(shape, seed, sigma, exponent, sign):
+    v, unit = np.abs(textured(seed, *shape)), 10.0**exponent
+    v.flat[-1] *= -1e-9
+    np.testing.assert_allclose(local_deviation(sign * unit * v, sigma), unit * local_deviation(v, sigma), rtol=1e-11)
+
+
+@given(seeds)
+def test_under_the_narrowest_window_the_deviation_is_the_root_mean_square_over_channels(seed):
+    v = textured(seed, 5, 7, 3)
+    np.testing.assert_allclose(local_deviation(v, 1e-3), np.sqrt((v**2).mean(axis=2)), rtol=1e-12)
+    np.testing.assert_allclose(local_deviation(v[:, :, 0], 1e-3), np.abs(v[:, :, 0]), rtol=1e-12)
+
+
+def test_lists_are_images():
+    x = textured(0, 4, 5)
+    for function in (high_pass, local_contrast_normalize, local_deviation):
+        np.testing.assert_array_equal(function(x.tolist(), 1.0), function(x, 1.0))
+
+
 @given(arrays((5, 6), largest=1e150), sigmas)
 def test_no_image_gives_anything_but_finite_numbers(x, sigma):
     assert np.isfinite(local_contrast_normalize(x, sigma)).all()
@@ -208,3 +231,18 @@ def test_bad_arguments_are_refused_by_name(function, name, image, sigma):
 def test_a_floor_that_is_not_positive_is_refused(floor):
     with pytest.raises((TypeError, ValueError), match=r"^floor: expected"):
         local_contrast_normalize(GOOD, 1.0, floor)
+
+
+@pytest.mark.parametrize("function", [high_pass, local_contrast_normalize, local_deviation])
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros(4), "expected shape (H, W), got shape (4,)"),
+        (np.zeros((0, 4, 3)), "expected at least one number, got an empty array of shape (0, 4, 3)"),
+        (None, "expected real numbers, got NoneType"),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(function, image, message):
+    name = "v" if function is local_deviation else "image"
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(f'{name}: {message}')}$"):
+        function(image, 1.0)

@@ -50,11 +50,26 @@ def test_the_ellipse_of_any_input_is_a_slice_of_the_horn():
     np.testing.assert_allclose(((y / radii(np.array(0.7))) ** 2).sum(axis=1), 1, rtol=1e-12)
 
 
+def test_without_an_input_it_is_the_ellipse_and_without_a_noise_that_of_the_lecture():
+    y = sample_ellipse(np.random.default_rng(3), 100, noise=0)
+    np.testing.assert_allclose(((y / [2, 1.5]) ** 2).sum(axis=1), 1, rtol=1e-12)
+    for sample in (sample_horn, sample_ellipse):
+        one, same = (sample(np.random.default_rng(4), 10, **options) for options in ({}, {"noise": 1 / 20}))
+        np.testing.assert_array_equal(one[-1], same[-1])
+        assert one[-1].dtype == np.float64
+
+
+def test_inputs_may_come_in_any_shape():
+    assert radii(np.zeros((2, 3, 1))).shape == (2, 3, 1, 2)
+    np.testing.assert_array_equal(radii(0), [2, 1.5])
+
+
 def test_float32_on_request_and_determined_by_the_generator():
     for sample in (sample_horn, sample_ellipse):
         one, same = (sample(np.random.default_rng(4), 10, dtype=np.float32) for _ in range(2))
         np.testing.assert_array_equal(one[-1], same[-1])
         assert one[-1].dtype == np.float32
+    assert {part.dtype for part in sample_horn(np.random.default_rng(4), 10, dtype=np.float32)} == {np.dtype("f4")}
 
 
 @pytest.mark.parametrize("sample", [sample_horn, sample_ellipse])
@@ -66,8 +81,27 @@ def test_float32_on_request_and_determined_by_the_generator():
         ("n", (np.random.default_rng(0), 2.5), {}),
         ("noise", (np.random.default_rng(0), 5), {"noise": -1}),
         ("noise", (np.random.default_rng(0), 5), {"noise": np.nan}),
+        ("dtype", (np.random.default_rng(0), 5), {"dtype": int}),
     ],
 )
 def test_bad_arguments_are_named(sample, name, arguments, options):
     with pytest.raises((TypeError, ValueError), match=f"^{name}: expected"):
         sample(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("x", lambda: radii(np.nan)),
+        ("x", lambda: radii("one")),
+        ("x", lambda: sample_ellipse(np.random.default_rng(0), 5, x=-0.1)),
+        ("x", lambda: sample_ellipse(np.random.default_rng(0), 5, x=None)),
+        ("alpha", lambda: radii(0.0, alpha=0.0)),
+        ("beta", lambda: radii(0.0, beta=-1.0)),
+        (r"rho\(x\)", lambda: radii(1e3)),
+        (r"rho\(x\)", lambda: radii([0.0, 200.0])),
+    ],
+)
+def test_bad_inputs_and_radii_are_named_too(name, call):
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: expected"):
+        call()

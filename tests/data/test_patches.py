@@ -1,9 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebm_np.data.patches import fit_whitening, random_patches, remove_dc, unwhiten, whiten, whiten_image
+from ebm_np.data.patches import Whitening, fit_whitening, random_patches, remove_dc, unwhiten, whiten, whiten_image
 from ebm_np.data.photographs import Photographs
 
 
@@ -58,8 +60,17 @@ def test_patches_keep_the_type_and_leave_the_image_alone():
     patches = random_patches([image], np.random.default_rng(0), 5, 3)
     assert patches.dtype == np.float32
     assert patches.flags.writeable
+    assert random_patches([image, image[:2]], np.random.default_rng(0), 5, 3).dtype == np.float32  # one too small
     stack = np.random.default_rng(0).random((2, 8, 8))
     assert random_patches(stack, np.random.default_rng(0), 5, 3).shape == (5, 9)
+
+
+def test_patches_of_images_of_mixed_precision_are_of_the_finer_one():
+    image = np.random.default_rng(0).random((8, 8))
+    for images in ([image, image.astype(np.float32)], [image.astype(np.float32), image]):
+        assert random_patches(images, np.random.default_rng(0), 5, 3).dtype == np.float64
+    lists = [image.tolist(), image.tolist()]
+    assert random_patches(lists, np.random.default_rng(0), 5, 3).shape == (5, 9)
 
 
 GOOD = np.zeros((5, 5))
@@ -139,6 +150,13 @@ def test_whitening_keeps_float32():
     assert whiten(whitening, patches).dtype == unwhiten(whitening, patches).dtype == np.float32
 
 
+def test_whitening_is_fitted_in_double_precision_whatever_it_is_kept_in():
+    patches = (1e3 + correlated(0, 100, 4)).astype(np.float32)
+    single, double = fit_whitening(patches), fit_whitening(patches.astype(float), regularization=1e-3)  # the default
+    for found, expected in zip(single, double, strict=True):
+        np.testing.assert_array_equal(found, expected.astype(np.float32))
+
+
 @pytest.mark.parametrize(
     "patches",
     [np.ones((5, 3)), correlated(0, 3, 3), remove_dc(correlated(0, 50, 3)), np.array([[1.0, 2.0]])],
@@ -216,3 +234,70 @@ def test_image_whitening_is_linear_and_moves_with_the_image(seed, down, right):
 def test_image_whitening_keeps_float32():
     image = one_over_f(8, 9).astype(np.float32)
     assert whiten_image(image).dtype == np.float32
+
+
+def test_the_cutoff_is_four_tenths_unless_told_otherwise_and_below_every_frequency_nothing_is_left():
+    image = one_over_f(8, 9)
+    np.testing.assert_array_equal(whiten_image(image), whiten_image(image, cutoff=0.4))
+    assert not whiten_image(image, cutoff=1e-100).any()
+
+
+WHITENING = Whitening(np.zeros(3), np.eye(3), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("error", "call"),
+    [
+        (ValueError("n: expected a whole number of at least 1, got 0"), lambda rng: random_patches([GOOD], rng, 0, 2)),
+        (
+            ValueError("size: expected a patch that fits into an image, got 6, and no image is that large"),
+            lambda rng: random_patches([GOOD], rng, 3, 6),
+        ),
+        (
+            TypeError("images: expected a sequence of images, got one array of shape (5, 5)"),
+            lambda rng: random_patches(GOOD, rng, 3, 2),
+        ),
+        (TypeError("images: expected a sequence of images, got int"), lambda rng: random_patches(1, rng, 3, 2)),
+        (ValueError("images: expected at least one image, got none"), lambda rng: random_patches([], rng, 3, 2)),
+        (
+            ValueError("images: expected the same number of channels in all, got [1, 3]"),
+            lambda rng: random_patches([np.zeros((5, 5, 3)), np.zeros((5, 5, 1))], rng, 3, 2),
+        ),
+        (
+            ValueError("images[0]: expected shape (H, W), got shape (5,)"),
+            lambda rng: random_patches([np.zeros(5)], rng, 3, 2),
+        ),
+        (
+            ValueError("images[1]: expected shape (H, W, channels), got shape (5, 5)"),
+            lambda rng: random_patches([np.zeros((5, 5, 3)), GOOD], rng, 3, 2),
+        ),
+        (ValueError("patches: expected shape (N, d), got shape (3,)"), lambda rng: remove_dc(np.zeros(3))),
+        (ValueError("patches: expected shape (N, d), got shape (3,)"), lambda rng: fit_whitening(np.zeros(3))),
+        (
+            ValueError("regularization: expected a larger number, got 0.0: the patches' covariance is singular"),
+            lambda rng: fit_whitening(np.ones((5, 3)), regularization=0),
+        ),
+        (ValueError("patches: expected shape (N, 3), got shape (3,)"), lambda rng: whiten(WHITENING, np.zeros(3))),
+        (ValueError("patches: expected shape (N, 3), got shape (3,)"), lambda rng: unwhiten(WHITENING, np.zeros(3))),
+        (
+            TypeError("whitening: expected patches.Whitening, got tuple"),
+            lambda rng: whiten(tuple(WHITENING), np.zeros((2, 3))),
+        ),
+        (
+            ValueError("whitening.mean: expected shape (d,), got shape ()"),
+            lambda rng: whiten(WHITENING._replace(mean=1.0), np.zeros((2, 3))),
+        ),
+        (
+            ValueError("whitening.matrix: expected shape (3, 3), got shape (3, 2)"),
+            lambda rng: whiten(WHITENING._replace(matrix=np.eye(3, 2)), np.zeros((2, 3))),
+        ),
+        (
+            ValueError("whitening.inverse: expected shape (3, 3), got shape (2, 3)"),
+            lambda rng: unwhiten(WHITENING._replace(inverse=np.eye(2, 3)), np.zeros((2, 3))),
+        ),
+        (ValueError("image: expected shape (H, W), got shape (4,)"), lambda rng: whiten_image(np.zeros(4))),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(error, call):
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        call(np.random.default_rng(0))

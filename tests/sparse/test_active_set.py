@@ -91,6 +91,24 @@ def test_a_code_may_leave_at_one_border_and_come_back_at_the_other():
     assert follow_path(problem._replace(t=np.array([0.6])), MANY)[0][1] == 1
 
 
+def test_or_at_the_same_border_where_another_code_has_come_in_between():
+    W = np.array([[1.0, -1, 0, -2], [2, 0, -2, -2], [0, 1, 0, 0], [0, -2, 0, -2], [1, 2, -1, -2]])
+    y = np.array([[2.0, -3, 0, -2, -1]])
+    signs, n_steps = follow_path(pose(W, y, 1.0), MANY)
+    np.testing.assert_array_equal(signs.T, np.sign(by_all_signs(W, y, 1.0)[1]))
+    assert n_steps == 6  # after the first three come in, one leaves and comes back, and t is reached
+
+
+def test_of_atoms_that_are_nearly_twins_none_leaves_and_comes_back_for_ever():
+    W = np.array([[1.0, 3e-7 - 1, 1, -1, 1], [2.0, 3e-7 - 2, -2, -2, 1]])
+    y = np.array([[-3.0, -3.0]])
+    signs, n_steps = follow_path(pose(W, y, 0.01), MANY)
+    assert n_steps < 10
+    z, passed = newton(pose(W, y, 0.01), signs, 1e-9)
+    assert passed.all()
+    assert total(W, y, z.T, 0.01) == pytest.approx(by_all_signs(W, y, 0.01)[0], rel=1e-10)
+
+
 def test_where_several_atoms_reach_the_border_at_once_one_may_have_to_leave_again_before_it_has_a_code():
     # at t = 1.35 the second and the fifth join together; then the second's code would take the wrong sign
     W = np.array([[-1.0, -1, 0, 2, -1], [-1, 2, 0, 2, 0], [-2, 2, -1, 1, 1], [-2, 2, -2, 0, 1]])
@@ -306,6 +324,7 @@ def test_a_start_elsewhere_ends_at_the_same_codes_and_one_at_the_minimiser_stays
         assert n_iter == 0
         assert converged.all()
         np.testing.assert_array_equal(again, best)
+        assert not np.shares_memory(again, best)
 
 
 @given(generators())

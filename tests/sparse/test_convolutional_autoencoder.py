@@ -1,3 +1,4 @@
+import re
 from itertools import islice, product
 
 import numpy as np
@@ -569,6 +570,15 @@ def test_a_step_runs_the_encoder_once(rng, monkeypatch):
     assert len(runs) == 6
 
 
+def test_training_has_eight_images_a_batch_ten_epochs_and_ten_steps_unless_told_otherwise(rng):
+    params, y, _ = draw_problem(rng, "tanh")
+    y = rng.normal(size=(9, *y.shape[1:]))
+    told = {"alpha": 1.0, "boundary": "full", "n_epochs": 10, "batch_size": 8, "rate": 3e-3, "n_steps": 10}
+    found, expected = (fit(params, y, np.random.default_rng(0), lam=0.3, **options) for options in ({}, told))
+    for a, b in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_the_callback_hears_of_each_epoch(rng):
     params, y, _ = draw_problem(rng, "shrink", N=6)
     heard = []
@@ -758,6 +768,7 @@ def test_alpha_must_fit_into_single_precision_too():
         ("n_steps", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, n_steps=1.0)),
         ("batch_size", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, batch_size=2.0)),
         ("rate", ValueError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, rate=0.0)),
+        ("callback", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, callback=1)),
         ("encoder", ValueError, lambda p, y: from_kernels(p.K, "lista", 1.0)),
         ("encoder", ValueError, lambda p, y: init(np.random.default_rng(0), 3, 1, 2, 2, None, 1.0)),
         ("K", ValueError, lambda p, y: from_kernels(np.ones((3, 4)), "tanh", 1.0)),
@@ -771,6 +782,31 @@ def test_alpha_must_fit_into_single_precision_too():
 def test_the_other_doors_refuse_by_name_too(name, error, call):
     with pytest.raises(error, match=rf"^{name}: expected"):
         call(GOOD["shrink"], np.ones((5, 1, 4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("error", "changes"),
+    [
+        (TypeError("params: expected convolutional_autoencoder.Params, got tuple"), {"params": tuple(GOOD["tanh"])}),
+        (
+            TypeError(f"params.encoder: expected {convolutional_autoencoder.Encoder}, got str"),
+            {"params": GOOD["shrink"]._replace(encoder="tanh")},
+        ),
+        (
+            ValueError("params.encoder.theta: expected thresholds >= 0, got -0.125"),
+            spoilt("shrink", theta=np.array([1, 2, -0.125])),
+        ),
+        (ValueError("params.encoder.g: expected shape (3,), got shape (2,)"), spoilt("tanh", g=np.ones(2))),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(error, changes):
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        infer(**{"params": GOOD["shrink"], "y": np.ones((5, 1, 4, 4)), "alpha": 1.0, "lam": 1.0} | changes)
+
+
+def test_kernels_to_begin_with_have_four_axes():
+    with pytest.raises(ValueError, match=r"^K: expected shape \(M, C, p, q\), got shape \(3, 4\)$"):
+        from_kernels(np.ones((3, 4)), "tanh", 1.0)
 
 
 def test_the_pull_is_that_of_the_encoder_and_of_nobody_else():

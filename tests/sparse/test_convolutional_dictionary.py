@@ -1,3 +1,7 @@
+import re
+import warnings
+from itertools import islice
+
 import numpy as np
 import pytest
 from guards import read_only
@@ -5,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import generators
 
-from ebm_np.foundations.results import Fit
+from ebm_np.foundations.results import ConvergenceWarning, Fit
 from ebm_np.sparse import convolutional, convolutional_dictionary
 from ebm_np.sparse.convolutional import Params, decode, energy, energy_grad_params
 from ebm_np.sparse.convolutional_dictionary import (
@@ -135,6 +139,91 @@ def test_planted_kernels_are_found(seed):
     for kernel in truth[:, 0]:
         assert max(likeness(kernel, other) for other in start.K[:, 0]) < 0.6
         assert max(likeness(kernel, other) for other in found[:, 0]) > 0.94
+
+
+def trained_by_hand(K, y, rng, *, lam, boundary, n_epochs, batch_size, n_steps, n_sweeps, forgetting):
+    """Equations (2) to (5), batch by batch, where every kernel is used."""
+    K, A, B, history, i = convolutional.unit_kernels(Params(K)).K, 0, 0, [], 0
+    for _ in range(n_epochs):
+        order, energies = rng.permutation(len(y)), []
+        for start in range(0, len(y), batch_size):
+            batch, i = y[order[start : start + batch_size]], i + 1
+            found = convolutional.infer(Params(K), batch, lam, boundary=boundary, max_iter=n_steps, tol=1e-300)
+            energies.extend(found.energy)
+            a, b = moments(found.z, batch, K.shape[2:], boundary)
+            A, B = (1 - 1 / i) ** forgetting * A + a, (1 - 1 / i) ** forgetting * B + b
+            K = descend(State(K, A, B), n_sweeps)
+        history.append(np.mean(energies))
+    return K, history
+
+
+@EVERY_BOUNDARY
+@pytest.mark.parametrize("forgetting", [0.0, 1.0, 3.0])
+def test_each_batch_is_steps_of_fista_then_sweeps_and_old_ones_fade_as_equation_3_says(boundary, forgetting, rng):
+    y, K = rng.normal(size=(5, 2, 6, 7)), rng.normal(size=(3, 2, 2, 3))
+    options = {"lam": 0.2, "boundary": boundary, "n_epochs": 2, "batch_size": 2, "n_steps": 7, "n_sweeps": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected = trained_by_hand(K, y, np.random.default_rng(1), forgetting=forgetting, **options)
+    found = fit(Params(K), y, np.random.default_rng(1), forgetting=forgetting, **options)
+    np.testing.assert_allclose(found.params.K, expected[0], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found.history, expected[1], rtol=1e-10)
+
+
+def test_a_batch_has_eight_images_thirty_steps_and_four_sweeps_unless_told_otherwise(rng):
+    y, K = rng.normal(size=(17, 1, 5, 5)), rng.normal(size=(2, 1, 2, 2))
+    told = {"boundary": "full", "n_epochs": 1, "batch_size": 8, "n_steps": 30, "n_sweeps": 4, "forgetting": 5.0}
+    found, expected = (fit(Params(K), y, np.random.default_rng(0), lam=0.2, **options) for options in ({}, told))
+    np.testing.assert_array_equal(found.params.K, expected.params.K)
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4")])
+def test_in_mixed_precision_all_is_of_the_finer_one(dtypes, rng):
+    K, y = rng.normal(size=(2, 1, 2, 2)).astype(dtypes[0]), rng.normal(size=(3, 1, 5, 5)).astype(dtypes[1])
+    found = fit(Params(K), y, np.random.default_rng(0), lam=0.2, batch_size=2)
+    expected = fit(Params(K.astype(float)), y.astype(float), np.random.default_rng(0), lam=0.2, batch_size=2)
+    np.testing.assert_array_equal(found.params.K, expected.params.K)
+
+
+def test_the_mean_over_images_of_single_precision_is_taken_in_double(rng):
+    params, y = convolutional.init(rng, 2, 1, 2, 2, np.float32), rng.normal(size=(40, 1, 5, 5)).astype(np.float32)
+    z = np.zeros((40, 2, 4, 4), np.float32)
+    _, at = next(islice(convolutional.iterates(convolutional.unit_kernels(params), y, z, 0.2), 30, None))
+    history = fit(params, y, rng, lam=0.2, batch_size=None).history
+    assert history[0] == pytest.approx(at.energy.mean(dtype=np.float64), rel=1e-12)
+
+
+def test_kernels_that_are_no_longer_finite_are_said_to_have_diverged_and_when(rng, monkeypatch):
+    original, epochs = convolutional_dictionary._update, []
+
+    def spoil(*arguments):
+        state = original(*arguments)
+        return state if len(epochs) < 2 else state._replace(K=np.where(np.eye(2) > 0, np.nan, state.K))
+
+    monkeypatch.setattr(convolutional_dictionary, "_update", spoil)
+    with pytest.raises(FloatingPointError, match=r"^training diverged in epoch 3$"):
+        fit(
+            convolutional.init(rng, 2, 1, 2, 2), rng.normal(size=(3, 1, 5, 5)), rng, lam=0.2, n_epochs=5,
+            callback=lambda *now: epochs.append(now),
+        )  # fmt: skip
+
+
+def test_unused_kernels_become_the_windows_explained_worst_one_an_image_and_the_others_keep_what_they_know(rng):
+    K, A, B = rng.normal(size=(4, 1, 2, 3)), rng.normal(size=(4, 4, 3, 5)), rng.normal(size=(4, 1, 2, 3))
+    K = convolutional.unit_kernels(Params(K)).K
+    A[np.arange(4), np.arange(4), 1, 2] = [2.0, 1e-9, 3.0, 0.0]
+    y, z = rng.normal(size=(3, 1, 4, 5)) * np.array([1.0, 5.0, 3.0])[:, None, None, None], np.zeros((3, 4, 3, 3))
+    z[:, 0, 1, 1] = 0.5
+    state = convolutional_dictionary._seed_unused(State(K, A, B), y, z, "full")
+    residual = y - decode(Params(K), z, "full")
+    for m, n in ((1, 1), (3, 2)):  # the worst image first
+        windows = [residual[n, :, i : i + 2, j : j + 3] for i, j in np.ndindex(3, 3)]
+        worst = max(windows, key=lambda a: (a**2).sum())
+        np.testing.assert_allclose(state.K[m], worst / np.linalg.norm(worst), rtol=1e-12)
+    np.testing.assert_allclose(state.K[[0, 2]], K[[0, 2]], rtol=1e-14)
+    kept = np.outer([1, 0, 1, 0], [1, 0, 1, 0])[:, :, None, None]
+    np.testing.assert_array_equal(state.A, A * kept)
+    np.testing.assert_array_equal(state.B, B * kept.diagonal().reshape(4, 1, 1, 1))
 
 
 @EVERY_BOUNDARY
@@ -277,6 +366,7 @@ START = init_from_images(np.random.default_rng(14), Y, 2, 3, 3)
         ("n_steps", {"n_steps": 0}),
         ("n_sweeps", {"n_sweeps": 1.5}),
         ("forgetting", {"forgetting": -1.0}),
+        ("callback", {"callback": 1}),
     ],
 )
 def test_bad_input_is_refused_by_name(name, options):
@@ -294,6 +384,27 @@ def test_bad_starts_are_refused_by_name(name, options):
     given = {"rng": np.random.default_rng(0), "y": Y, "M": 2, "p": 3, "q": 3} | options
     with pytest.raises((ValueError, TypeError), match=f"^{name}: expected"):
         init_from_images(**given)
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("y: expected shape (N, C, H, W), got shape (3, 8, 8)", {"y": Y[:, 0]}),
+        ("y: expected at least 9 x 3 pixels, those of the kernels, got 8 x 8", {"p": 9}),
+        ("y: expected at least 3 x 9 pixels, those of the kernels, got 8 x 8", {"q": 9}),
+        ("M: expected at most 108, the windows that are not zero, got 109", {"M": 109}),
+        ("M: expected at most 0, the windows that are not zero, got 1", {"y": 0 * Y, "M": 1}),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(message, options):
+    given = {"rng": np.random.default_rng(0), "y": Y, "M": 2, "p": 3, "q": 3} | options
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        init_from_images(**given)
+
+
+def test_as_many_kernels_as_there_are_windows_and_kernels_as_large_as_the_image_are_welcome():
+    assert init_from_images(np.random.default_rng(0), Y, 108, 3, 3).K.shape == (108, 1, 3, 3)
+    assert init_from_images(np.random.default_rng(0), Y, 3, 8, 8).K.shape == (3, 1, 8, 8)
 
 
 def test_whole_numbers_are_taken_as_numbers():

@@ -180,6 +180,14 @@ def test_the_gradient_with_respect_to_the_observations_too(untied, rng, n_steps,
 
 
 @given(generators(), STEPS, SELECTIONS)
+def test_the_gradient_with_respect_to_the_targets_is_twice_their_distance(rng, n_steps, selection):
+    params, W, y, z_target = draw_network(rng, n_steps, untied=False)
+    gradient = 2 * (z_target - forward(params, W, y, selection)) / len(y)
+    verdict = gradient_check(lambda z: loss(params, W, y, z, selection), gradient, z_target)
+    assert verdict.passed, verdict
+
+
+@given(generators(), STEPS, SELECTIONS)
 def test_one_v_for_all_steps_receives_the_sum_of_what_each_step_would(rng, n_steps, selection):
     params, W, y, z_target = draw_network(rng, n_steps, untied=False)
     untied = params._replace(V=np.repeat(params.V[None], n_steps, axis=0))
@@ -324,6 +332,69 @@ def test_training_is_the_same_from_run_to_run_and_reports_each_epoch(rng):
     assert seen == list(enumerate(one.history, 1)) * 2
 
 
+def trained_by_hand(params, W, y, z_target, rng, learned, selection, rate, n_epochs, batch_size):
+    """What `fit` says it does: Adam in units of V's rms, gamma, and log theta; the loss of the samples held out."""
+    n = len(y) - max(1, len(y) // 10)
+    m, v = (tree_map(np.zeros_like, params) for _ in range(2))
+    history, held_out, t = [], [loss(params, W, y[n:], z_target[n:], selection)], 0
+    for _ in range(n_epochs):
+        order, losses = rng.permutation(n), []
+        for start in range(0, n, batch_size):
+            batch, t = order[start : start + batch_size], t + 1
+            losses += [loss(params, W, y[batch], z_target[batch], selection)] * len(batch)
+            g = loss_grad_params(params, W, y[batch], z_target[batch], selection)
+            rms = np.sqrt((params.V**2).mean())
+            g = Params(rms * g.V, g.gamma, params.theta * g.theta)
+            m = tree_map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+            v = tree_map(lambda v, g: 0.99 * v + 0.01 * g**2, v, g)
+            by = tree_map(lambda m, v, t=t: -rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.99**t)) + 1e-12), m, v)
+            moved = Params(params.V + rms * by.V, params.gamma + by.gamma, params.theta * np.exp(by.theta))
+            params = params._replace(**{part: getattr(moved, part) for part in learned})
+        history.append(np.mean(losses))
+        held_out.append(loss(params, W, y[n:], z_target[n:], selection))
+    return history, held_out
+
+
+@EITHER
+@pytest.mark.parametrize("learned", [("gamma",), ("theta", "V"), ("V", "gamma", "theta")])
+def test_fit_is_adam_in_the_units_of_each_part(untied, learned, rng):
+    params, W, y, z_target = draw_network(rng, 3, untied, n=31)
+    options = {"learned": learned, "selection": Selection(0.1, 0.5), "rate": 0.03, "n_epochs": 4, "batch_size": 9}
+    history, held_out = trained_by_hand(params, W, y, z_target, np.random.default_rng(3), **options)
+    found = fit(params, W, y, z_target, np.random.default_rng(3), patience=9, **options)
+    np.testing.assert_allclose(found.history, history, rtol=1e-7)
+    np.testing.assert_allclose(found.held_out, held_out, rtol=1e-7)
+
+
+def test_however_small_the_gradients_the_first_step_is_as_long_as_the_rate():
+    # where thresholds are 1e-7, so are gradients in their logarithms
+    W, y = np.eye(2), np.array([[1.0, 2.0], [2.0, 1.0]])
+    start = Params(W, np.ones(1), np.full(1, 1e-7))
+    found = fit(start, W, y, 0.5 * y, np.random.default_rng(0), learned=("theta",), rate=0.1, n_epochs=1)
+    np.testing.assert_allclose(found.params.theta, 1e-7 * np.exp(0.1), rtol=1e-5)  # codes are too large: it rises
+
+
+def test_training_learns_step_lengths_and_thresholds_in_five_epochs_of_batches_of_100_unless_told_otherwise(rng):
+    params, W, y, z_target = draw_network(rng, 2, untied=False, n=120)
+    told = {"learned": ("gamma", "theta"), "selection": PLAIN, "rate": 1e-2, "n_epochs": 5, "batch_size": 100}
+    found, expected = (
+        fit(params, W, y, z_target, np.random.default_rng(0), **options) for options in ({}, told | {"patience": 10})
+    )
+    for a, b in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+    worse = fit(params, W, y, z_target, rng, rate=10.0, n_epochs=30)
+    assert len(worse.history) == 10 + worse.held_out.argmin()
+
+
+@given(st.integers(1, 6), st.floats(0.1, 2), st.floats(0.1, 1))
+def test_thresholds_start_geometrically_and_steps_with_length_one(n_steps, theta, decay):
+    params = init(np.eye(2, 3), n_steps, theta=theta, decay=decay)
+    np.testing.assert_array_equal(params.gamma, np.ones(n_steps))
+    np.testing.assert_allclose(params.theta, [theta * decay**t for t in range(n_steps)], rtol=1e-12)
+    for a, b in zip(init(np.eye(2, 3), 4), init(np.eye(2, 3), 4, theta=0.45, decay=0.8), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_thresholds_stay_positive_however_long_the_steps(rng):
     W, y, z = benchmark(rng, d=20, k=30, n=60)
     found = fit(init(W, 5, theta=1e-3), W, y, z, rng, rate=0.5, n_epochs=20, batch_size=10)
@@ -339,6 +410,28 @@ def test_precision_is_kept(untied, dtype, rng):
     results = [analytic_weights(W), forward(params, W, y, PAPER), loss_grad_y(params, W, y, z, PAPER)]
     results += [*params, *found.params, *from_dictionary(W, 0.1, 3), *loss_grad_params(params, W, y, z, PAPER)]
     assert {a.dtype for a in results} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("finer", ["V", "gamma", "theta", "W", "y", "z_target"])
+def test_in_mixed_precision_all_that_is_trained_is_of_the_finer_one(finer, rng):
+    network = draw_network(rng, 2, untied=False, n=12)
+    params, *data = tree_map(lambda a: a.astype(np.float32), network)
+    if finer in Params._fields:
+        params = params._replace(**{finer: getattr(network[0], finer)})
+    else:
+        i = ("W", "y", "z_target").index(finer)
+        data[i] = network[1 + i]
+    fitted = fit(params, *data, rng, learned=Params._fields, n_epochs=1).params
+    assert {a.dtype for a in fitted} == {np.dtype(np.float64)}
+
+
+def test_lists_are_arrays(rng):
+    params, W, y, z = draw_network(rng, 2, untied=False, n=12)
+    lists = Params(*(a.tolist() for a in params))
+    np.testing.assert_array_equal(forward(lists, W.tolist(), y.tolist()), forward(params, W, y))
+    np.testing.assert_array_equal(init(W.tolist(), 2).V, W)
+    for a, b in zip(loss_grad_params(lists, W, y, z.tolist()), loss_grad_params(params, W, y, z), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_single_precision_agrees_with_double(rng):
@@ -385,19 +478,36 @@ GOOD = init(W_GOOD, 2)
         (lambda: init(W_GOOD, 0), "n_steps: expected a whole number of at least 1"),
         (lambda: init(W_GOOD, 2, decay=0.0), "decay: expected a positive"),
         (lambda: init(np.ones((3, 3, 4)), 2), r"V: expected shape \(2, d, k\)"),
-        (lambda: analytic_weights(np.eye(4, 3)), "W: expected 4 independent rows"),
+        (
+            lambda: analytic_weights(np.eye(4, 3)),
+            r"W: expected 4 independent rows, for W W\^T to have an inverse; it is singular$",
+        ),
+        (lambda: analytic_weights(np.ones(3)), r"W: expected shape \(d, k\), got shape \(3,\)$"),
+        (lambda: from_dictionary(np.ones(3), 0.1, 2), r"W: expected shape \(d, k\), got shape \(3,\)$"),
+        (lambda: init(np.ones(3), 2), r"V: expected shape \(d, k\), got shape \(3,\)$"),
+        (lambda: init(W_GOOD, 2, theta=0.0), "theta: expected a positive"),
+        (lambda: forward(GOOD, np.ones(3), Y_GOOD), r"W: expected shape \(d, k\), got shape \(3,\)$"),
+        (lambda: forward(GOOD._replace(gamma=1.0), W_GOOD, Y_GOOD), r"params.gamma: expected shape \(K,\), got"),
+        (lambda: forward(GOOD, W_GOOD, Y_GOOD, Selection(0.1, -0.5)), "selection.most: expected"),
+        (lambda: forward(GOOD, W_GOOD, np.ones(3)), r"y: expected shape \(N, 3\), got shape \(3,\)$"),
         (lambda: analytic_weights(np.ones((2, 3))), "W: expected 2 independent rows"),
-        (lambda: analytic_weights(np.eye(2, 3)), "W: expected no atom of zeros"),
+        (lambda: analytic_weights(np.eye(2, 3)), "W: expected no atom of zeros$"),
         (lambda: analytic_weights(np.full((2, 3), np.nan)), "W: expected finite numbers"),
         (lambda: forward(GOOD, W_GOOD, np.ones((5, 4))), r"y: expected shape \(N, 3\)"),
         (lambda: forward(GOOD, W_GOOD, np.full((5, 3), np.nan)), "y: expected finite numbers"),
         (lambda: forward(GOOD, W_GOOD[:, :3], Y_GOOD), r"params.V: expected shape \(3, 3\)"),
         (lambda: forward(GOOD._replace(V=np.ones((3, 3, 4))), W_GOOD, Y_GOOD), r"params.V: expected shape \(2, 3, 4\)"),
         (lambda: forward(GOOD._replace(theta=np.ones(3)), W_GOOD, Y_GOOD), r"params.theta: expected shape \(2,\)"),
-        (lambda: forward(GOOD._replace(theta=-np.ones(2)), W_GOOD, Y_GOOD), "params.theta: expected thresholds >= 0"),
+        (
+            lambda: forward(GOOD._replace(theta=-GOOD.gamma), W_GOOD, Y_GOOD),
+            "params.theta: expected thresholds >= 0, got -1$",
+        ),
         (lambda: forward(Params(W_GOOD, np.ones(0), np.ones(0)), W_GOOD, Y_GOOD), "params.gamma: expected at least"),
         (lambda: forward(GOOD._replace(gamma=np.array([1, np.inf])), W_GOOD, Y_GOOD), "params.gamma: expected finite"),
-        (lambda: forward(GOOD, W_GOOD, Y_GOOD, Selection(0.1, 1.5)), "selection.most: expected a share"),
+        (
+            lambda: forward(GOOD, W_GOOD, Y_GOOD, Selection(0.1, 1.5)),
+            "selection.most: expected a share of at most 1, got 1.5$",
+        ),
         (lambda: forward(GOOD, W_GOOD, Y_GOOD, Selection(-0.1, 0.5)), "selection.rise: expected"),
         (lambda: loss(GOOD, W_GOOD, Y_GOOD, np.ones((4, 4))), r"z_target: expected shape \(5, 4\)"),
         (lambda: loss_grad_y(GOOD, W_GOOD, Y_GOOD, np.ones((5, 3))), r"z_target: expected shape \(5, 4\)"),
@@ -413,9 +523,22 @@ def test_wrong_arguments_are_refused_by_name(call, message):
     ("changes", "error", "message"),
     [
         ({"z_target": np.ones((4, 4))}, ValueError, r"z_target: expected shape \(5, 4\)"),
-        ({"y": np.ones((1, 3)), "z_target": np.ones((1, 4))}, ValueError, "y: expected at least 2 samples"),
-        ({"learned": ("gamma", "W")}, ValueError, "learned: expected some of 'V', 'gamma', 'theta', got"),
+        (
+            {"y": Y_GOOD[:1], "z_target": Z_GOOD[:1]},
+            ValueError,
+            "y: expected at least 2 samples, of which one is held out, got 1$",
+        ),
+        (
+            {"learned": ("gamma", "W")},
+            ValueError,
+            r"learned: expected some of 'V', 'gamma', 'theta', got \('gamma', 'W'\)$",
+        ),
         ({"learned": ()}, ValueError, "learned: expected some of"),
+        ({"learned": None}, ValueError, "learned: expected some of"),
+        ({"callback": 1}, TypeError, "callback: expected a function"),
+        ({"patience": 0}, ValueError, "patience: expected"),
+        ({"params": tuple(GOOD)}, TypeError, "params: expected coupled_lista.Params, got tuple$"),
+        ({"selection": (0.1, 0.5)}, TypeError, "selection: expected coupled_lista.Selection, got tuple$"),
         ({"rng": 3}, TypeError, "rng: expected a numpy.random.Generator"),
         ({"rate": -1.0}, ValueError, "rate: expected a positive"),
         ({"n_epochs": 0}, ValueError, "n_epochs: expected"),
@@ -423,6 +546,6 @@ def test_wrong_arguments_are_refused_by_name(call, message):
     ],
 )
 def test_so_does_fit(changes, error, message):
-    arguments = {"W": W_GOOD, "y": Y_GOOD, "z_target": Z_GOOD, "rng": np.random.default_rng(0)} | changes
+    good = {"params": GOOD, "W": W_GOOD, "y": Y_GOOD, "z_target": Z_GOOD, "rng": np.random.default_rng(0)}
     with pytest.raises(error, match=f"^{message}"):
-        fit(GOOD, **arguments)
+        fit(**good | changes)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -392,6 +394,45 @@ def test_single_precision_is_kept_throughout_and_follows_double(normalization, b
     np.testing.assert_allclose(single.history, double.history, rtol=1e-4)
 
 
+def test_the_mean_over_samples_of_single_precision_is_taken_in_double(rng):
+    params, y = draw_problem(rng, n=100)
+    params, y = unit_columns(Params(params.W.astype(np.float32))), y.astype(np.float32)
+    problem = pose(params.W, y, 0.1)
+    z = sweeps(problem, np.zeros((4, 100), np.float32), descent(problem) + 4, descend=True)
+    expected = energy(params, y, z.T, 0.1).mean(dtype=np.float64)
+    assert fit(params, y, rng, lam=0.1, batch_size=None).history[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_atoms_that_are_no_longer_finite_are_said_to_have_diverged_and_when(rng, monkeypatch):
+    params, y = draw_problem(rng)
+    original, epochs = module._update, []
+
+    def spoil(state, *rest):
+        state, s = original(state, *rest)
+        return (state if len(epochs) < 2 else state._replace(W=np.where(np.eye(6, 4) > 0, np.nan, state.W))), s
+
+    monkeypatch.setattr(module, "_update", spoil)
+    with pytest.raises(FloatingPointError, match=r"^training diverged in epoch 3$"):
+        fit(params, y, rng, lam=0.1, n_epochs=5, callback=lambda *now: epochs.append(now))
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4")])
+def test_in_mixed_precision_all_is_of_the_finer_one(dtypes, rng):
+    params, y = draw_problem(rng)
+    W, y = params.W.astype(dtypes[0]), y.astype(dtypes[1])
+    found = fit(Params(W), y, np.random.default_rng(0), lam=0.1, batch_size=7)
+    expected = fit(Params(W.astype(float)), y.astype(float), np.random.default_rng(0), lam=0.1, batch_size=7)
+    assert found.params.W.dtype == np.float64
+    np.testing.assert_array_equal(found.params.W, expected.params.W)
+
+
+def test_a_batch_has_512_samples_and_four_sweeps_and_old_ones_fade_with_the_power_10_unless_told_otherwise(rng):
+    params, y = draw_problem(rng, n=1025)
+    told = {"n_epochs": 1, "batch_size": 512, "n_sweeps": 4, "forgetting": 10.0, "normalization": "sphere"}
+    found, expected = (fit(params, y, np.random.default_rng(0), lam=0.1, **options) for options in ({}, told))
+    np.testing.assert_array_equal(found.params.W, expected.params.W)
+
+
 @EVERY_NORMALIZATION
 @pytest.mark.parametrize("batch_size", [None, 7])
 def test_nothing_handed_in_is_written_to(normalization, batch_size, rng):
@@ -473,6 +514,7 @@ W, Y = np.eye(3, 2), np.ones((4, 3))
         ("lam", ValueError, {"lam": 0}),
         ("lam", ValueError, {"lam": -1}),
         ("lam", ValueError, {"lam": np.nan}),
+        ("lam", ValueError, {"lam": 1e-200}),
         ("lam", TypeError, {"lam": "0.1"}),
         ("n_epochs", ValueError, {"n_epochs": 0}),
         ("n_epochs", TypeError, {"n_epochs": 1.0}),
@@ -485,12 +527,39 @@ W, Y = np.eye(3, 2), np.ones((4, 3))
         ("forgetting", TypeError, {"forgetting": None}),
         ("normalization", ValueError, {"normalization": "rows"}),
         ("normalization", ValueError, {"normalization": None}),
+        ("callback", TypeError, {"callback": 1}),
     ],
 )
 def test_learning_refuses_a_bad_argument_by_name(name, error, arguments):
     good = {"params": Params(W), "y": Y, "rng": np.random.default_rng(0), "lam": 0.1}
     with pytest.raises(error, match=rf"^{name}: expected"):
         fit(**{**good, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("error", "call"),
+    [
+        (
+            TypeError("params: expected sparse_coding.Params, got tuple"),
+            lambda rng: fit((W,), Y, rng, lam=0.1),
+        ),
+        (
+            ValueError("params.W: expected shape (d, k), got shape (3,)"),
+            lambda rng: fit(Params(np.ones(3)), Y, rng, lam=0.1),
+        ),
+        (
+            ValueError("y: expected shape (N, 3), got shape (3,)"),
+            lambda rng: fit(Params(W), np.ones(3), rng, lam=0.1),
+        ),
+        (
+            ValueError("y: expected shape (N, d), got shape (3,)"),
+            lambda rng: init_from_samples(rng, np.ones(3), 2),
+        ),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(error, call, rng):
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        call(rng)
 
 
 @pytest.mark.parametrize(

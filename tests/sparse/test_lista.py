@@ -1,3 +1,4 @@
+import re
 from itertools import islice
 
 import numpy as np
@@ -20,11 +21,14 @@ from ebm_np.sparse.lista import (
     fit,
     forward,
     from_dictionary,
+    ista_step,
     loss,
     loss_grad_params,
     loss_grad_y,
     unroll,
     untie,
+    vjp_params,
+    vjp_y,
 )
 
 STEPS = st.integers(1, 10)
@@ -315,6 +319,30 @@ def test_so_is_each_of_its_components(untied, goal, n_steps):
     assert check.passed, check
 
 
+@EITHER
+@given(rng=generators(), n_steps=STEPS)
+def test_what_comes_back_through_time_is_returned_or_added_to_what_is_there(untied, rng, n_steps):
+    params, y, z_target = draw_network(rng, n_steps, untied)
+    z = unroll(params, y, n_steps)
+    grad, expected = 2 * (z[-1] - z_target) / len(y), loss_grad_params(params, y, z_target, n_steps)
+    alone = vjp_params(params, y, z, grad)
+    assert_same(alone, expected, rtol=1e-12, atol=1e-14)
+    added = vjp_params(params, y, z, grad, tree_map(np.ones_like, params))
+    assert_same(added, tree_map(lambda a: 1 + a, alone), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        vjp_y(params, z, grad), loss_grad_y(params, y, z_target, n_steps), rtol=1e-12, atol=1e-14
+    )
+
+
+@EITHER
+@given(rng=generators(), n_steps=STEPS)
+def test_the_gradient_with_respect_to_the_targets_is_twice_their_distance(untied, rng, n_steps):
+    params, y, z_target = draw_network(rng, n_steps, untied)
+    claimed = 2 * (z_target - forward(params, y, n_steps)) / len(y)
+    check = gradient_check(lambda z: loss(params, y, z, n_steps), claimed, z_target)
+    assert check.passed, check
+
+
 def test_at_a_kink_the_derivative_is_the_one_from_below():
     params, y = Params(np.eye(2), np.eye(2), np.array([3.0, 1.0])), np.array([[3.0, -1.0]])
     for n_steps in (1, 3):
@@ -518,6 +546,15 @@ def test_fit_is_adam_on_mini_batches_with_thresholds_clipped_and_the_best_by_the
     assert type(found.params) is Params
     assert [a.shape for a in leaves(found)] == [a.shape for a in leaves(expected)]
     assert_same(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_training_has_a_hundred_epochs_of_250_samples_a_batch_unless_told_otherwise(rng):
+    params, y, z_target = draw_network(rng, 1, d=2, k=2, n=335)
+    told = {"rate": 1e-3, "batch_size": 250, "held_out": 0.1, "n_epochs": 6, "patience": 5}
+    options = {"n_steps": 1, "n_epochs": 6}
+    found, expected = (fit(params, y, z_target, np.random.default_rng(0), **options | more) for more in ({}, told))
+    assert_same(found, expected, rtol=0)
+    assert len(fit(params, y[:9], z_target[:9], rng, n_steps=1, rate=1e-9, patience=1000).history) == 100
 
 
 @EITHER
@@ -900,6 +937,18 @@ def test_atoms_whose_squares_vanish_are_refused(dtype, size):
         from_dictionary(size * np.eye(3, dtype=dtype), 0.3)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_atoms_are_small_enough_to_be_refused_where_2_over_l_is_a_thousandth_of_the_largest_number(dtype):
+    limit = 1e-3 * float(np.finfo(dtype).max)
+    for share, welcome in ((0.8, True), (1.2, False)):
+        W = np.sqrt(1 / (share * limit)) * np.eye(3)  # L = 2 ||w||^2
+        if welcome:
+            np.testing.assert_allclose(from_dictionary(W.astype(dtype), 0.3).S, 0, atol=1e-5)
+        else:
+            with pytest.raises(ValueError, match=r"^W: expected atoms for which 2 / L and lam / L are finite"):
+                from_dictionary(W.astype(dtype), 0.3)
+
+
 def test_thresholds_of_unequal_length_are_refused_by_name(rng):
     params, y, z_target = draw_network(rng, 2)
     with pytest.raises(ValueError, match=r"^params\.theta: expected"):
@@ -917,3 +966,46 @@ def test_the_gradient_in_y_keeps_the_steps_of_one_block_only(rng):
     params = params._replace(S=0.1 * params.S)
     few, all_of_them = (peak(loss_grad_y, params, y[:n], z_target[:n], 40) for n in (BLOCK, 5 * BLOCK))
     assert all_of_them < 1.1 * few
+
+
+@pytest.mark.parametrize(
+    ("error", "call"),
+    [
+        (TypeError("params: expected lista.Params, got tuple"), lambda p, y, z: forward(tuple(p), y, 2)),
+        (
+            ValueError("params.theta: expected shape (k,), got shape ()"),
+            lambda p, y, z: forward(p._replace(theta=0.1), y, 2),
+        ),
+        (
+            ValueError("params.W_e: expected shape (d, 6), got shape (4,)"),
+            lambda p, y, z: forward(p._replace(W_e=np.ones(4)), y, 2),
+        ),
+        (
+            ValueError("params.S: expected shape (6, 6), got shape (6,)"),
+            lambda p, y, z: forward(p._replace(S=np.ones(6)), y, 2),
+        ),
+        (ValueError("y: expected shape (N, 4), got shape (4,)"), lambda p, y, z: forward(p, np.ones(4), 2)),
+        (ValueError("W: expected shape (d, k), got shape (3,)"), lambda p, y, z: from_dictionary(np.ones(3), 0.3)),
+        (ValueError("W: expected shape (d, k), got shape (3,)"), lambda p, y, z: ista_step(np.ones(3), 0.3)),
+        (ValueError("lam: expected a positive finite number, got 0"), lambda p, y, z: ista_step(np.eye(3), 0)),
+        (
+            ValueError("W: expected atoms for which 2 / L and lam / L are finite, got L = 0, lam = 0.3"),
+            lambda p, y, z: ista_step(np.zeros((4, 6)), 0.3),
+        ),
+        (
+            ValueError("params: expected weights shared by all steps, got those of 2 steps"),
+            lambda p, y, z: untie(untie(p, 2), 2),
+        ),
+        (
+            ValueError("held_out: expected a share between 0 and 1, got 1.5"),
+            lambda p, y, z: fit(p, y, z, np.random.default_rng(0), n_steps=2, held_out=1.5),
+        ),
+        (
+            TypeError("callback: expected a function, got int"),
+            lambda p, y, z: fit(p, y, z, np.random.default_rng(0), n_steps=2, callback=1),
+        ),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(error, call, rng):
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        call(*draw_network(rng, 2))

@@ -1,3 +1,4 @@
+import re
 from itertools import islice
 
 import numpy as np
@@ -344,6 +345,8 @@ def test_init_draws_atoms_of_unit_norm(kind, rng, d, k):
     for a, b in zip(leaves(params), leaves(expected), strict=True):
         np.testing.assert_array_equal(a, b)
     assert {leaf.dtype for leaf in leaves(init(rng, d, k, kind, 0.3, 2, np.float32))} == {np.dtype("f4")}
+    for networks in (init(rng, d, k, "lista", 0.3), from_dictionary(params.W, "lista", 0.3)):
+        assert len(networks.encoder.theta) == 3  # steps, unless told otherwise
 
 
 # training
@@ -375,6 +378,22 @@ def test_training_is_adam_on_the_mean_free_energy_with_atoms_and_thresholds_held
     assert type(found) is Fit
     for a, b in zip(leaves(found.params), leaves(p), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_training_has_a_hundred_samples_a_batch_ten_epochs_and_a_pull_of_one_unless_told_otherwise(rng):
+    params, y, _ = draw_problem(rng, "shrink", n=101)
+    told = {"alpha": 1.0, "n_epochs": 10, "batch_size": 100, "rate": 1e-3, "tol": 1e-3}
+    found, expected = (fit(params, y, np.random.default_rng(0), lam=0.3, **options) for options in ({}, told))
+    for a, b in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_mean_over_samples_of_single_precision_is_taken_in_double(rng):
+    params, y, _ = tree_map(lambda a: a.astype(np.float32), draw_problem(rng, "shrink", n=20))
+    held = params._replace(W=sparse_coding.unit_columns(sparse_coding.Params(params.W)).W)
+    energies = free_energy(held, y[np.random.default_rng(0).permutation(20)], 1.0, 0.3, tol=1e-3)
+    history = fit(params, y, np.random.default_rng(0), lam=0.3, n_epochs=1, batch_size=None).history
+    assert history[0] == pytest.approx(energies.mean(dtype=np.float64), rel=1e-12)
 
 
 @EVERY_ENCODER
@@ -556,6 +575,11 @@ BAD = [
     ("params.encoder.S", ValueError, spoilt("lista", S=np.full((1, 4, 4), np.nan))),
     (r"max\(1, sqrt\(alpha\)\) Enc\(y\)", ValueError, spoilt("shrink", A=np.full((4, 3), 1e200))),
     (r"max\(1, sqrt\(alpha\)\) Enc\(y\)", ValueError, spoilt("lista", W_e=np.full((2, 3, 4), 1e308))),
+    (
+        r"max\(1, sqrt\(alpha\)\) Enc\(y\)",  # the first step is beyond all numbers, the second a difference of such
+        ValueError,
+        spoilt("lista", W_e=np.full((2, 3, 4), 1e308), S=np.tile([1.0, -1, 1, -1], (1, 4, 1))),
+    ),
     ("y", ValueError, {"y": np.ones((5, 2))}),
     ("y", ValueError, {"y": np.ones((0, 3))}),
     ("y", ValueError, {"y": np.full((5, 3), np.nan)}),
@@ -597,6 +621,13 @@ def test_no_guess_may_be_too_large_to_be_squared_with_its_weight(size, alpha):
         infer(params, np.ones((5, 3)), alpha, 1.0)
 
 
+def test_a_guess_that_can_just_be_squared_is_welcome_where_it_does_not_draw():
+    says_so = AffineTanh(np.zeros((4, 3)), np.full(4, 40.0), np.full(4, 1.3e151))  # tanh(40) rounds to 1
+    assert infer(Params(np.eye(3, 4), says_so), np.ones((5, 3)), 0.0, 1.0).converged.all()
+    with pytest.raises(ValueError, match=r"^max\(1, sqrt\(alpha\)\) Enc\(y\): expected numbers up to 1.34e\+151"):
+        infer(Params(np.eye(3, 4), says_so._replace(g=np.full(4, 1.4e151))), np.ones((5, 3)), 0.0, 1.0)
+
+
 def test_alpha_must_fit_into_single_precision_too():
     params, y = tree_map(lambda a: a.astype(np.float32), (GOOD["tanh"], np.ones((5, 3))))
     with pytest.raises(ValueError, match=r"^alpha: expected"):
@@ -619,6 +650,9 @@ def test_alpha_must_fit_into_single_precision_too():
         ("W", ValueError, lambda p, y: from_dictionary(np.zeros((3, 4)), "tanh", 1.0)),
         ("lam", ValueError, lambda p, y: from_dictionary(p.W, "tanh", 0.0)),
         ("n_steps", ValueError, lambda p, y: from_dictionary(p.W, "lista", 1.0, 0)),
+        ("n_steps", ValueError, lambda p, y: from_dictionary(p.W, "shrink", 1.0, 0)),
+        ("lam", ValueError, lambda p, y: from_dictionary(p.W, "tanh", 1e-200)),
+        ("callback", TypeError, lambda p, y: fit(p, y, np.random.default_rng(0), lam=1.0, callback=1)),
         ("rng", TypeError, lambda p, y: init(0, 3, 4, "tanh", 1.0)),
         ("d", ValueError, lambda p, y: init(np.random.default_rng(0), 0, 4, "tanh", 1.0)),
         ("dtype", TypeError, lambda p, y: init(np.random.default_rng(0), 3, 4, "tanh", 1.0, dtype=int)),
@@ -627,6 +661,34 @@ def test_alpha_must_fit_into_single_precision_too():
 def test_the_other_doors_refuse_by_name_too(name, error, call):
     with pytest.raises(error, match=rf"^{name}: expected"):
         call(GOOD["shrink"], np.ones((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("error", "changes"),
+    [
+        (TypeError("params: expected predictive.Params, got tuple"), {"params": tuple(GOOD["shrink"])}),
+        (
+            ValueError("params.W: expected shape (d, k), got shape (3,)"),
+            {"params": GOOD["tanh"]._replace(W=np.ones(3))},
+        ),
+        (
+            TypeError(f"params.encoder: expected {predictive.Encoder}, got str"),
+            {"params": GOOD["shrink"]._replace(encoder="lista")},
+        ),
+        (
+            ValueError("params.encoder.theta: expected shape (K, 4), got shape (4,)"),
+            spoilt("lista", theta=np.ones(4)),
+        ),
+        (
+            ValueError("params.encoder.theta: expected thresholds >= 0, got -0.125"),
+            spoilt("shrink", theta=np.array([1, 2, -0.125, 1])),
+        ),
+        (ValueError("y: expected shape (N, 3), got shape (3,)"), {"y": np.ones(3)}),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(error, changes):
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        infer(**{"params": GOOD["shrink"], "y": np.ones((5, 3)), "alpha": 1.0, "lam": 1.0} | changes)
 
 
 def test_every_encoder_is_known_to_the_door():

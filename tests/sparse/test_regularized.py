@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -182,6 +183,16 @@ def test_a_ball_that_is_reached_along_one_axis_alone():
     np.testing.assert_allclose(found.z[:3], [[1, 0], [0, 1], [0, 0]], atol=1e-15)
     np.testing.assert_allclose(square(found.z), [1, 1, 0, 1], rtol=1e-14)
     assert found.converged.all()
+
+
+@given(problems(), powers(-3, 3), powers(-4, 6))
+def test_without_a_limit_one_look_is_enough_and_on_the_ball_newtons_step_doubles_the_digits(problem, sigma, rho):
+    params, x, y = problem
+    assert infer(params, x, y, L2(sigma)).n_iter == 1
+    found = infer(params, x, y, Noise(sigma, rho))
+    assert found.n_iter <= 12
+    if (square(infer(params, x, y, L2(0.0)).z) <= rho**2).all():
+        assert found.n_iter == 1
 
 
 @given(posed(), generators())
@@ -452,6 +463,16 @@ def test_random_points_in_space_find_the_volume_of_the_ellipsoid(rng):
     assert abs(counted - exact) < 4 * 6**3 * math.sqrt(exact / 6**3 / 40_000)
 
 
+def test_the_volume_of_the_ellipsoid_is_computed_in_double_precision():
+    single = Params(Affine(np.zeros((2, 1)), np.zeros(2)), np.eye(2, dtype=np.float32))
+    assert ellipsoid_volume(single, L2(0.1), 0.3) == pytest.approx(math.pi * 3 * 1.1, rel=1e-14)
+
+
+def test_the_edge_belongs_to_low_energy():
+    params = Params(Affine(np.zeros((2, 1)), np.zeros(2)), np.eye(2))
+    assert low_energy_volume(params, np.zeros((2, 1)), np.array([[0.0, 0.0], [1.0, 1.0]]), L2(0.3), 0.0, 36.0) == 18.0
+
+
 def test_below_the_floor_of_the_noise_nothing_has_low_energy(rng):
     params = flat(rng)
     for level, found in ((3.99, 0.0), (4.01, 36.0)):
@@ -490,6 +511,7 @@ def test_init_draws_atoms_of_unit_norm_and_a_predictor(rng, d, k, m):
     assert [leaf.shape for leaf in leaves(params)] == [(d, m), (d,), (d, k)]
     np.testing.assert_allclose((params.W**2).sum(axis=0), 1, rtol=1e-12)
     assert {leaf.dtype for leaf in leaves(init(rng, d, k, m, np.float32))} == {np.dtype("f4")}
+    assert init(rng, d, k).predictor.W.shape == (d, 1)  # an input of one number, unless told otherwise
 
 
 @given(generators())
@@ -626,3 +648,44 @@ def test_a_bad_argument_is_refused_by_name(function, name, error, arguments):
 def test_the_other_doors_refuse_by_name_too(name, error, call):
     with pytest.raises(error, match=rf"^{name}: expected"):
         call(np.ones((5, 2)), np.ones((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("error", "changes"),
+    [
+        (TypeError("params: expected regularized.Params, got tuple"), {"params": tuple(GOOD)}),
+        (
+            TypeError("params.predictor: expected layers.Affine, got tuple"),
+            {"params": GOOD._replace(predictor=tuple(GOOD.predictor))},
+        ),
+        (ValueError("params.W: expected shape (d, k), got shape (3,)"), {"params": GOOD._replace(W=np.ones(3))}),
+        (
+            ValueError("params.predictor.W: expected shape (3, m), got shape (3,)"),
+            {"params": GOOD._replace(predictor=Affine(np.ones(3), np.ones(3)))},
+        ),
+        (ValueError("y: expected shape (N, 3), got shape (3,)"), {"y": np.ones(3)}),
+        (ValueError("x: expected shape (5, 2), got shape (2,)"), {"x": np.ones(2)}),
+        (TypeError("regularizer: expected L1, L2 or Noise, got tuple"), {"regularizer": (1.0,)}),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_came(error, changes):
+    good = {"params": GOOD, "x": np.ones((5, 2)), "y": np.ones((5, 3)), "regularizer": L2(1.0)}
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        infer(**good | changes)
+
+
+@pytest.mark.parametrize(
+    ("error", "call"),
+    [
+        (TypeError("params: expected regularized.Params, got tuple"), lambda: ellipsoid_volume((1,), L2(1.0), 1.0)),
+        (
+            ValueError("params.W: expected shape (d, k), got shape (3,)"),
+            lambda: ellipsoid_volume(GOOD._replace(W=np.ones(3)), L2(1.0), 1.0),
+        ),
+        (TypeError("regularizer: expected regularized.L2, got L1"), lambda: ellipsoid_volume(GOOD, L1(1.0), 1.0)),
+        (TypeError("regularizer: expected regularized.Noise, got L2"), lambda: capacity(L2(1.0), 2)),
+    ],
+)
+def test_the_other_doors_say_so_too(error, call):
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        call()
