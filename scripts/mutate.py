@@ -36,8 +36,10 @@ DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
 PATIENCE, LATE = 2.0, 20
 """Seconds: tests that take longer, trainings mostly, are not asked (what only they would notice counts as alive); and
 how long a test of a mutant, which may run for ever, is waited for."""
-TIMEOUT = 152
-"""What mutmut wants to hear of that."""
+TIMEOUT, SUSPICIOUS = 152, 35
+"""What mutmut wants to hear of that; and of a test that pytest does not find."""
+NO_SUCH_TEST = 4
+"""What pytest says where the name of a test is another in each process, as one with an address in it is."""
 
 called_at_import: set[str] = set()
 
@@ -62,8 +64,10 @@ def pytest_runtest_setup() -> None:
         signal.alarm(LATE)
 
 
-def pytest_sessionfinish() -> None:
-    """Leave out the tests that take too long."""
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Leave out the tests that take too long; and do not count as killed what no test was found for."""
+    if exitstatus == NO_SUCH_TEST and "__mutmut_" in os.environ["MUTANT_UNDER_TEST"]:
+        os._exit(SUSPICIOUS)
     slow = {test for test, duration in state().duration_by_test.items() if duration > PATIENCE}
     for tests in state().tests_by_mangled_function_name.values():
         tests -= slow
