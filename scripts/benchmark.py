@@ -217,7 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 2 if a name is unknown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"comparisons: {', '.join(COMPARISONS)}")
-    parser.add_argument("--record", action="store_true", help="keep the lines in figures/, as a run of all does")
+    parser.add_argument("--record", action="store_true", help="keep the lines of whole comparisons in figures/")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", metavar="TEXT", default="", help="lines whose task or peer contains TEXT")
     parser.add_argument("--pairs", type=int, choices=range(1, 101), default=PAIRS, metavar="N", help="rounds")
@@ -233,7 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.names or COMPARISONS:
         found = list(_measured(name, options.only, options.pairs))
         rows += found
-        if found and (options.record or not (options.names or options.only)):
+        if found and (options.record or not options.names) and not options.only:
             _keep(name, found)  # now: what comes may take an hour
     print(_text(rows) if options.json else table(rows))
 

@@ -193,9 +193,8 @@ def sample_weights(value: Any, like: Array) -> Array:
     n = len(like)
     if value is None:
         return np.full(n, 1 / n, like.dtype)
-    return squarable("weights", value, (n,)).astype(
-        like.dtype, copy=False
-    )  # weights alone do not turn float32 into float64
+    # weights alone do not turn float32 into float64
+    return squarable("weights", value, (n,)).astype(like.dtype, copy=False)
 
 
 def generator(name: str, value: Any) -> np.random.Generator:

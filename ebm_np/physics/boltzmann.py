@@ -71,7 +71,7 @@ def init(
     validation.generator("rng", rng)
     d, k = validation.count("d", d), validation.count("k", k)
     dtype, std = validation.floating("dtype", dtype), validation.non_negative("std", std)
-    with np.errstate(over="ignore"):  # the error is the one message
+    with np.errstate(over="ignore"):  # no warning besides the error
         validation.squarable("std", np.asarray(std).astype(dtype), ())
     b = np.zeros(d) if mean is None else biases(mean, d)
     return Params((std * rng.standard_normal((d, k))).astype(dtype), b.astype(dtype), np.zeros(k, dtype))

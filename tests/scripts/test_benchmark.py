@@ -47,7 +47,7 @@ def test_all_comparisons_are_a_table_a_record_and_a_picture(folder, capsys):
     assert sorted(path.name for path in folder.iterdir()) == ["benchmark.json", "benchmark.png"]
 
 
-@pytest.mark.parametrize("arguments", [["one"], ["--only", "longer"]])
+@pytest.mark.parametrize("arguments", [["one"], ["--only", "longer"], ["one", "--only", "longer", "--record"]])
 def test_a_part_of_them_writes_nothing(arguments, folder, capsys):
     benchmark.main([*arguments, "--pairs", "1", "--json"])
     assert [row["peer"] for row in json.loads(capsys.readouterr().out)] == ["a longer sum"]
