@@ -63,10 +63,10 @@ foundations.layers: checked_layers.name checked_layers.first checked_layers.last
 physics.boltzmann: checked.analytic checked_params.analytic
 foundations.validation: array.name array.shape squarable.name squarable.shape signs.name signs.shape positive.name
     non_negative.name count.name count.minimum choice.name choice.options floating.name generator.name
-    sample_weights.like instance function.name flag.name log_variance.name log_variance.shape largest_squarable
+    sample_weights.like rank instance function.name flag.name log_variance.name log_variance.shape largest_squarable
     array.finite array.empty array.analytic squarable.empty squarable.analytic positive.infinite positive.moderate
 """
-"""What a door is told of the argument comes from the code."""
+"""What a door is told of the argument comes from the code; `rank` only looks."""
 
 
 def _names(text: str) -> set[str]:

@@ -161,7 +161,7 @@ def checked_images(images: Sequence[Array]) -> list[Array]:
         raise TypeError(f"images: expected a sequence of images, got {got}")
     if not len(images):
         raise ValueError("images: expected at least one image, got none")
-    shape: check.Shape = ("H", "W", "channels") if getattr(images[0], "ndim", 2) == 3 else ("H", "W")
+    shape: check.Shape = ("H", "W", "channels") if check.rank(images[0]) == 3 else ("H", "W")
     return [check.array(f"images[{i}]", image, shape) for i, image in enumerate(images)]
 
 

@@ -66,6 +66,18 @@ def array(
     return numbers
 
 
+def rank(value: Any) -> int:
+    """Return how many axes `value` has, array or nested lists, to choose the shape that `array` is to ask for.
+
+    >>> rank([[1, 2]])
+    2
+    """
+    try:
+        return np.ndim(value)
+    except ValueError:  # rows of unequal length: `array` says so
+        return 0
+
+
 def squarable(name: str, value: Any, shape: Shape, *, empty: bool = False, analytic: bool = False) -> Array:
     """Return `value` as `array` does, if sums of its squares stay finite: energies are squares.
 

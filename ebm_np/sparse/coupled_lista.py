@@ -111,7 +111,7 @@ def analytic_weights(W: Array) -> Array:
 def init(V: Array, n_steps: int, *, theta: float = 0.45, decay: float = 0.8) -> Params:
     """Return gamma_t = 1, theta_t = theta decay^(t-1) and V, (d, k) or (K, d, k): a start for `fit`, derivation 1."""
     n_steps = validation.count("n_steps", n_steps)
-    V = validation.squarable("V", V, ("d", "k") if getattr(V, "ndim", 2) != 3 else (n_steps, "d", "k"))
+    V = validation.squarable("V", V, (n_steps, "d", "k") if validation.rank(V) == 3 else ("d", "k"))
     falling = validation.positive("theta", theta) * validation.positive("decay", decay) ** np.arange(n_steps)
     return Params(V, np.ones(n_steps, V.dtype), falling.astype(V.dtype))
 
@@ -288,7 +288,7 @@ def _door(params: Params, W: Array, y: Array, selection: Selection) -> tuple[Par
     theta = validation.squarable("params.theta", theta, gamma.shape, analytic=True)
     if (theta.real < 0).any():
         raise ValueError(f"params.theta: expected thresholds >= 0, got {theta.real.min():.3g}")
-    steps = gamma.shape if getattr(V, "ndim", 2) == 3 else ()
+    steps = gamma.shape if validation.rank(V) == 3 else ()
     V = validation.squarable("params.V", V, (*steps, *W.shape), analytic=True)
     shares = zip(Selection._fields, validation.instance("selection", selection, Selection), strict=True)
     rise, most = (validation.non_negative(f"selection.{name}", share) for name, share in shares)

@@ -301,7 +301,7 @@ def _door(params: Params, y: Array, n_steps: int, analytic: bool = True) -> tupl
 def _checked(params: Params, n_steps: int, analytic: bool = False) -> Params:
     """Return the weights, checked; those of untied steps have to be n_steps."""
     validation.instance("params", params, Params)
-    K: tuple[int, ...] = (n_steps,) if np.asarray(params.theta, dtype=object).ndim == 2 else ()
+    K: tuple[int, ...] = (n_steps,) if validation.rank(params.theta) == 2 else ()
     between: tuple[int, ...] = (n_steps - 1,) if K else ()
     theta = validation.squarable("params.theta", params.theta, (*K, "k"), analytic=analytic)
     if (theta.real < 0).any():

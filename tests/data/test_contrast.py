@@ -67,6 +67,12 @@ def test_beyond_the_border_lies_the_mirror_image(shape, seed, sigma):
     np.testing.assert_allclose(high_pass(x, sigma).mean(axis=(0, 1)), 0, atol=1e-13)
 
 
+@given(shapes, seeds, st.sampled_from([high_pass, local_contrast_normalize]))
+def test_lists_are_arrays(shape, seed, function):
+    x = textured(seed, *shape)
+    np.testing.assert_array_equal(function(x.tolist(), 1.0), function(x, 1.0))
+
+
 @given(shapes, seeds)
 def test_the_widest_window_sees_the_mean_of_the_image(shape, seed):
     x = textured(seed, *shape)

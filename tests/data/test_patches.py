@@ -65,6 +65,13 @@ def test_patches_keep_the_type_and_leave_the_image_alone():
     assert random_patches(stack, np.random.default_rng(0), 5, 3).shape == (5, 9)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+def test_lists_are_arrays(shape):
+    image = np.random.default_rng(0).random(shape)
+    patches = [random_patches([image], np.random.default_rng(0), 5, 3) for image in (image, image.tolist())]
+    np.testing.assert_array_equal(*patches)
+
+
 def test_patches_of_images_of_mixed_precision_are_of_the_finer_one():
     image = np.random.default_rng(0).random((8, 8))
     for images in ([image, image.astype(np.float32)], [image.astype(np.float32), image]):

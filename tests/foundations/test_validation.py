@@ -18,6 +18,7 @@ from ebm_np.foundations.validation import (
     log_variance,
     non_negative,
     positive,
+    rank,
     sample_weights,
     signs,
     squarable,
@@ -104,6 +105,12 @@ def test_an_empty_array_passes_only_where_asked_for(shape):
 def test_what_is_not_real_numbers_is_a_type_error_that_says_what_came(value, got):
     with pytest.raises(TypeError, match=rf"^lovely_name: expected real numbers, got {got}"):
         array("lovely_name", value, ("N",))
+
+
+def test_the_rank_is_that_of_the_array_to_be():
+    for shape in ((), (2,), (2, 3), (2, 3, 4)):
+        assert rank(np.zeros(shape)) == rank(np.zeros(shape).tolist()) == len(shape)
+    assert rank([[1, 2], [3]]) == 0
 
 
 def test_rows_of_unequal_length_are_called_that():

@@ -425,11 +425,12 @@ def test_in_mixed_precision_all_that_is_trained_is_of_the_finer_one(finer, rng):
     assert {a.dtype for a in fitted} == {np.dtype(np.float64)}
 
 
-def test_lists_are_arrays(rng):
-    params, W, y, z = draw_network(rng, 2, untied=False, n=12)
+@pytest.mark.parametrize("untied", [False, True])
+def test_lists_are_arrays(untied, rng):
+    params, W, y, z = draw_network(rng, 2, untied=untied, n=12)
     lists = Params(*(a.tolist() for a in params))
     np.testing.assert_array_equal(forward(lists, W.tolist(), y.tolist()), forward(params, W, y))
-    np.testing.assert_array_equal(init(W.tolist(), 2).V, W)
+    np.testing.assert_array_equal(init(lists.V, 2).V, params.V)
     for a, b in zip(loss_grad_params(lists, W, y, z.tolist()), loss_grad_params(params, W, y, z), strict=True):
         np.testing.assert_array_equal(a, b)
 
