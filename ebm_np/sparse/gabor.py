@@ -129,7 +129,7 @@ def fit(atoms: Array) -> GaborFit:
 def _columns(p: Array, size: tuple[int, ...]) -> tuple[Array, Array, Array, Array]:
     """Return Phi and Q (N, 2, h w) of equation (4), Q by Gram-Schmidt, and u' and v' (N, h w)."""
     u0, v0, theta, f, log_u, log_v = p.T[..., None]
-    v, u = np.indices(size).reshape(2, 1, -1)
+    v, u = np.indices(size).reshape(2, -1)
     along = (u - u0) * np.cos(theta) + (v - v0) * np.sin(theta)
     across = (v - v0) * np.cos(theta) - (u - u0) * np.sin(theta)
     envelope = np.exp(-0.5 * ((along * np.exp(-log_u)) ** 2 + (across * np.exp(-log_v)) ** 2))

@@ -70,6 +70,11 @@ def test_evaluate_is_the_formula(seed, h, w):
                 assert abs(image[v, u] - a * envelope * cos(2 * pi * f * along + phase)) < 1e-12
 
 
+def test_an_envelope_that_misses_all_pixels_is_zero():
+    between = Gabor(*(np.array([number]) for number in (1.0, 1.5, 1.5, 0.0, 0.2, 0.0, 0.01, 0.01)))
+    assert not evaluate(between, (4, 4)).any()
+
+
 @given(st.integers(0, 2**32 - 1), st.tuples(st.integers(3, 12), st.integers(3, 12)))
 def test_the_gradient_is_the_complex_step(seed, size):
     rng = np.random.default_rng(seed)
