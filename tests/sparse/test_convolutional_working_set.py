@@ -313,6 +313,20 @@ def test_each_round_keeps_who_has_a_code_lets_violators_in_and_is_a_tenth_as_far
     assert len(rounds.calls) > 2
 
 
+@EVERY_BOUNDARY
+def test_at_the_minimum_there_is_no_round(boundary, rng):
+    K, y, shape = draw_problem(rng, boundary, C=2, pixels=(9, 7))
+    lam = 0.1 * largest_correlation(K, y, shape, boundary)
+    found = solve(K, y, np.zeros((1, *shape)), lam, boundary, 1e-9, 10_000)
+    with Watch("_descend") as rounds:
+        again = solve(K, y, found.z, lam, boundary, 1e-8, 10_000)
+    assert not rounds.calls
+    assert again.n_iter == 0
+    assert again.converged.all()
+    np.testing.assert_array_equal(again.z, found.z)
+    np.testing.assert_allclose(again.energy, found.energy, rtol=1e-12)
+
+
 @pytest.mark.parametrize("most", [1, 7, 20, 301])
 def test_it_never_takes_more_steps_than_allowed(most, rng):
     K, y, shape = draw_problem(rng, pixels=(12, 12))
