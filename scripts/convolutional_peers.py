@@ -136,7 +136,7 @@ def coder(task: str, peer: str) -> tuple[Callable[[], Any], str]:
 
 
 LAM_LEARNING, ITERATIONS = 2.0, 150
-LEARNING = f"our fit: 32 kernels 9 x 9 from 4 images 256 x 256, as good as after {ITERATIONS} iterations of SPORCO"
+LEARNING = f"our fit: 32 kernels 9 x 9, 4 images, as good as {ITERATIONS} iterations of SPORCO"
 
 
 def objective(K: Array, y: Array) -> float:
