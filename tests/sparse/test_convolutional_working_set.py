@@ -155,6 +155,16 @@ def test_the_largest_eigenvalue_of_known_matrices():
     assert largest_eigenvalue(sparse.csr_matrix(np.zeros((3, 3)))) == 0
     signs = np.array([[1.0], [-1], [1]])
     assert largest_eigenvalue(sparse.csr_matrix(signs @ signs.T)) == pytest.approx(3)
+    star = np.eye(101)  # power iterations swing to and fro between its centre and its hundred rays
+    star[0, 1:] = star[1:, 0] = 1
+    assert largest_eigenvalue(sparse.csr_matrix(star)) >= 11
+
+
+@given(problems(), generators(), st.integers(-40, 40))
+def test_in_another_unit_the_bound_is_the_same(problem, rng, e):
+    boundary, K, y, shape = problem
+    gram = candidates(K, y[0], some(rng, shape), shape, boundary).gram
+    assert largest_eigenvalue(2.0**e * gram) == 2.0**e * largest_eigenvalue(gram)
 
 
 # whom to let in
