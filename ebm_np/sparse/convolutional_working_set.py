@@ -58,7 +58,7 @@ class Candidates(NamedTuple):
 
 def solve(K: Array, y: Array, z: Array, lam: float, boundary: str, tol: float, max_iter: int) -> Inference:
     """Return z-check of each image, from z: K (M, C, p, q), y (N, C, H, W), z (N, M, h, w); there is no trace."""
-    each = [_solve(K, y_n, z_n, lam, boundary, tol, max_iter) for y_n, z_n in zip(y, z, strict=True)]
+    each = [_solve(K, y[n], z[n], lam, boundary, tol, max_iter) for n in range(len(y))]
     found, energy, n_iter, converged = zip(*each, strict=True)
     return Inference(
         np.stack(found), np.array(energy, z.dtype), max(n_iter), np.array(converged), np.zeros((0, *z.shape), z.dtype)
@@ -70,7 +70,7 @@ def _solve(
 ) -> tuple[Array, float, int, bool]:
     """Return z-check (M, h, w) of one image, its energy, the steps taken, and whether the gap is at most tol E."""
     shape, codes, n_iter, steps = z.shape, z[z != 0], 0, 1
-    here, n_pixels = candidates(K, y, np.flatnonzero(z), shape, boundary), shape[1] * shape[2]
+    here = candidates(K, y, np.flatnonzero(z), shape, boundary)
     while True:
         residual = y.ravel() - here.A @ codes
         c = np.abs(2 * correlate(residual.reshape(1, *y.shape), K, boundary)[0])
@@ -82,9 +82,9 @@ def _solve(
             found.ravel()[here.places] = codes
             return found, float(energy), n_iter, missing <= tol
         kept = codes != 0
-        new = np.setdiff1d(_violators(c, lam, n_pixels), here.places[kept], assume_unique=True)
+        new = np.setdiff1d(_violators(c, lam), here.places[kept])
         here = candidates(K, y, np.concatenate([here.places[kept], new]), shape, boundary)
-        start = np.concatenate([codes[kept], np.zeros(len(new), z.dtype)])
+        start = np.pad(codes[kept], (0, len(new)))
         codes, steps = _descend(here, y, start, lam, FINER * missing, min(STEPS, max_iter - n_iter))
         n_iter += steps
 
@@ -108,9 +108,9 @@ def candidates(K: Array, y: Array, places: Array, shape: tuple[int, ...], bounda
     return Candidates(places, A, (A.T @ A).tocsr(), A.T @ y.ravel())
 
 
-def _violators(c: Array, lam: float, n_pixels: int) -> Array:
+def _violators(c: Array, lam: float) -> Array:
     """Return the places that are to join S, from |c| (M, h, w): derivation 3."""
-    violators = np.flatnonzero(c > lam)
+    violators, n_pixels = np.flatnonzero(c > lam), c[0].size
     if PEAKS * len(violators) > n_pixels:
         best = c.max(axis=0)
         i, j = np.nonzero((best == ndimage.maximum_filter(best, 3, mode="wrap")) & (best > lam))
@@ -141,10 +141,8 @@ def _descend(here: Candidates, y: Array, z: Array, lam: float, tol: float, max_i
 
 def largest_eigenvalue(gram: sparse.csr_matrix) -> float:
     """Return an upper bound of the largest eigenvalue, seldom more than a third too large: derivation 4."""
-    magnitudes, x, bound = abs(gram), np.ones(gram.shape[0], gram.dtype), 0.0
-    for _ in range(POWERS):
-        product = magnitudes @ x
-        bound = float((product / x).max())
-        if bound > 0:
-            x = np.maximum(product / product.max(), np.finfo(x.dtype).eps)  # a weak kernel's entry would underflow
-    return bound
+    magnitudes, x = abs(gram), np.ones(gram.shape[0], gram.dtype)
+    for _ in range(POWERS - 1):
+        x = magnitudes @ x
+        x = np.maximum(x / (x.max() or 1), np.finfo(x.dtype).eps)  # a weak kernel's entry would underflow
+    return float((magnitudes @ x / x).max())

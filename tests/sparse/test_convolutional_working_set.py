@@ -187,7 +187,7 @@ def test_while_violators_are_many_only_the_peaks_are_let_in(rng, shape, ties):
     lam = 0.5 if ties else 0.3
     n, places = np.count_nonzero(c > lam), shape[1] * shape[2]
     with patched(HERE, PEAKS=4):
-        found = _violators(c, lam, places)
+        found = _violators(c, lam)
     assert len(set(found)) == len(found)
     assert set(found) == (peaks(c, lam) if 4 * n > places else set(np.flatnonzero(c > lam)))
     if n:
@@ -200,7 +200,7 @@ def test_later_the_greatest_are_up_to_a_portion_of_the_places(rng, portion, lam)
     c = rng.exponential(size=(3, 20, 21))
     most = 420 // portion
     with patched(HERE, PEAKS=0, PORTION=portion):
-        found = _violators(c, lam, 420)
+        found = _violators(c, lam)
     violators = np.flatnonzero(c > lam)
     assert len(set(found)) == len(found) == min(most, len(violators))
     assert set(found) <= set(violators)
@@ -211,13 +211,13 @@ def test_later_the_greatest_are_up_to_a_portion_of_the_places(rng, portion, lam)
 def test_a_hundred_may_always_come():
     c = np.arange(300.0).reshape(3, 10, 10)
     with patched(HERE, PEAKS=0):
-        assert set(_violators(c, 5.0, 100)) == set(range(200, 300))
+        assert set(_violators(c, 5.0)) == set(range(200, 300))
 
 
 def test_who_is_at_the_border_does_not_violate():
     c = np.zeros((2, 30, 30))
     c[1, 3, 4], c[0, 20, 7] = 0.5, 0.5000001
-    np.testing.assert_array_equal(_violators(c, 0.5, 900), [20 * 30 + 7])
+    np.testing.assert_array_equal(_violators(c, 0.5), [20 * 30 + 7])
 
 
 # the codes of the candidates
