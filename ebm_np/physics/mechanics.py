@@ -197,19 +197,19 @@ def relax(
     eps, largest = np.finfo(q.dtype).eps, validation.largest_squarable(q.dtype)
     rest = eps * np.abs(q).max(axis=(1, 2))  # so near to 0 nothing is left of the start
     trace = [q]
-    for n_iter in range(max_iter + 1):
-        grad = _grad(system, q, h)
-        converged = np.abs(rate * grad).max(axis=(1, 2)) <= 8 * eps * np.maximum(np.abs(q).max(axis=(1, 2)), rest)
-        if converged.all() or n_iter == max_iter:
-            break
-        q = q.copy()
-        with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
+        for n_iter in range(max_iter + 1):
+            grad = _grad(system, q, h)
+            converged = np.abs(rate * grad).max(axis=(1, 2)) <= 8 * eps * np.maximum(np.abs(q).max(axis=(1, 2)), rest)
+            if converged.all() or n_iter == max_iter:
+                break
+            q = q.copy()
             q[:, 1:-1] += step(system, q, h, grad, rate)
-        if not np.abs(q).max() <= largest:  # NaN too; S is a sum of squares
-            raise FloatingPointError(f"relaxation diverged in step {n_iter + 1}: no minimum of S is near the start")
-        step = later[0] if later else step
-        if len(trace) < n_trace:
-            trace.append(q)
+            if not np.abs(q).max() <= largest:  # NaN too; S is a sum of squares
+                raise FloatingPointError(f"relaxation diverged in step {n_iter + 1}: no minimum of S is near the start")
+            step = later[0] if later else step
+            if len(trace) < n_trace:
+                trace.append(q)
     if method == "scipy":
         converged &= np.linalg.eigvalsh(_hessian(system, q, h))[:, 0] > 0  # Newton's last steps go to saddles too
     kept = np.array(trace[:n_trace]).reshape(-1, *q.shape).astype(q.dtype)

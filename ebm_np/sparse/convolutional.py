@@ -104,13 +104,6 @@ def energy_grad_params(params: Params, y: Array, z: Array, weights: Array, bound
     return Params(kernel_grad(z, 2 * weights[:, None, None, None] * residual, params.K.shape[2:], boundary))
 
 
-def _checked_pull(pull: Pull, shape: tuple[int, ...], precision: Any) -> Pull:
-    validation.instance("pull", pull, Pull)
-    alpha = validation.squarable("pull.alpha", validation.non_negative("pull.alpha", pull.alpha), ())
-    z_tilde = validation.squarable("pull.z_tilde", pull.z_tilde, shape)
-    return Pull(float(alpha), z_tilde.astype(precision, copy=False))
-
-
 def infer(
     params: Params,
     y: Array,
@@ -220,6 +213,13 @@ def checked(params: Params, y: Array, boundary: str) -> tuple[Array, Array, tupl
         expected, got = (" x ".join(map(str, a.shape[2:])) for a in (K, y))
         raise ValueError(f"y: expected at least {expected} pixels, those of the kernels, got {got}")
     return K, y, (len(y), len(K), h, w)
+
+
+def _checked_pull(pull: Pull, shape: tuple[int, ...], precision: Any) -> Pull:
+    validation.instance("pull", pull, Pull)
+    alpha = validation.squarable("pull.alpha", validation.non_negative("pull.alpha", pull.alpha), ())
+    z_tilde = validation.squarable("pull.z_tilde", pull.z_tilde, shape)
+    return Pull(float(alpha), z_tilde.astype(precision, copy=False))
 
 
 def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None, L: float) -> Callable[[Array], Look]:

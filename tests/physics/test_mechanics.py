@@ -725,6 +725,22 @@ def test_a_batch_is_its_paths_one_by_one(kind, data):
     np.testing.assert_allclose(action_hess_vec(system, q, duration, u), alone, rtol=1e-13)
 
 
+@pytest.mark.parametrize("method", ["gradient descent", "newton"])
+def test_a_potential_that_overflows_does_so_too(method):
+    steep = System(
+        1.0, lambda q: np.exp(q).sum(axis=-1), np.exp, lambda q, u: np.exp(q) * u, 1.0
+    )  # V' = infinity, V'' u = infinity times 0
+    with pytest.raises(FloatingPointError, match=r"^relaxation diverged in step 1: no minimum of S"):
+        relax(steep, [[[0.0], [800.0], [800.0], [0.0]]], 1.0, method)
+
+
+def test_small_paths_beside_large_ones_come_to_rest_as_they_do_alone():
+    q = np.sin(np.linspace(0, np.pi, 7))[:, None] * np.array([1.0, 1e-9])[:, None, None]
+    n_iter = relax(oscillator(), q[1:], 1.0).n_iter
+    for max_iter, arrived in ((n_iter - 1, False), (n_iter, True)):
+        assert relax(oscillator(), q, 1.0, max_iter=max_iter).converged[1] == arrived
+
+
 def stacked(function, *arguments):
     return np.stack(function(*arguments), axis=-1)
 
