@@ -273,7 +273,7 @@ def _hessian(system: System, q: Array, h: float) -> Array:
 
 def _checked(system: System, q: Array, duration: float, analytic: bool = True) -> tuple[Array, float]:
     """Return paths and time step."""
-    system = _checked_system(system)
+    _checked_system(system)
     q = validation.squarable("q", q, ("N", "n + 1", "d"), analytic=analytic)
     if q.shape[1] < 3:
         raise ValueError(f"q: expected paths of at least two steps, three points, got {q.shape[1]}")
@@ -285,5 +285,6 @@ def _checked(system: System, q: Array, duration: float, analytic: bool = True) -
 
 def _checked_system(system: System) -> System:
     validation.instance("system", system, System, ("value", "slope", "curvature"))
-    m, stiffest = validation.positive("system.m", system.m), validation.non_negative("system.stiffest", system.stiffest)
-    return system._replace(m=m, stiffest=stiffest)
+    validation.positive("system.m", system.m)
+    validation.non_negative("system.stiffest", system.stiffest)
+    return system
