@@ -244,4 +244,4 @@ def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None
 
 def _sum(a: Array) -> Array:
     """Return the sum for each image: (N, ...) -> (N,)."""
-    return np.asarray(a.sum(axis=(1, 2, 3), dtype=a.dtype))
+    return np.asarray(a.sum(axis=(1, 2, 3)))

@@ -127,6 +127,14 @@ def test_a_kernel_that_no_map_uses_stays_as_it_is():
     assert np.abs(found[0] - K[0]).max() > 1e-3
 
 
+@EVERY_BOUNDARY
+@given(rng=generators(), e=st.integers(-60, 60))
+def test_how_much_data_there_was_does_not_matter_to_a_sweep(boundary, rng, e):
+    K, z, y = draw_problem(rng, boundary)
+    A, B = moments(z, y, K.shape[2:], boundary)
+    np.testing.assert_array_equal(descend(State(K, 2.0**e * A, 2.0**e * B), 2), descend(State(K, A, B), 2))
+
+
 # training
 
 
@@ -143,25 +151,29 @@ def test_planted_kernels_are_found(seed):
 
 def trained_by_hand(K, y, rng, *, lam, boundary, n_epochs, batch_size, n_steps, n_sweeps, forgetting):
     """Equations (2) to (5), batch by batch, where every kernel is used."""
-    K, A, B, history, i = convolutional.unit_kernels(Params(K)).K, 0, 0, [], 0
+    K, A, B, z, history, i = convolutional.unit_kernels(Params(K)).K, 0, 0, None, [], 0
+    options = {"boundary": boundary, "max_iter": n_steps, "tol": 1e-300}
     for _ in range(n_epochs):
-        order, energies = rng.permutation(len(y)), []
-        for start in range(0, len(y), batch_size):
-            batch, i = y[order[start : start + batch_size]], i + 1
-            found = convolutional.infer(Params(K), batch, lam, boundary=boundary, max_iter=n_steps, tol=1e-300)
+        order, energies = np.arange(len(y)) if batch_size is None else rng.permutation(len(y)), []
+        for start in range(0, len(y), batch_size or len(y)):
+            batch, i = y[order[start : start + (batch_size or len(y))]], i + 1
+            found = convolutional.infer(Params(K), batch, lam, z0=z, **options)
+            z, memory = (found.z, 0) if batch_size is None else (None, (1 - 1 / i) ** forgetting)
             energies.extend(found.energy)
             a, b = moments(found.z, batch, K.shape[2:], boundary)
-            A, B = (1 - 1 / i) ** forgetting * A + a, (1 - 1 / i) ** forgetting * B + b
+            A, B = memory * A + a, memory * B + b
             K = descend(State(K, A, B), n_sweeps)
         history.append(np.mean(energies))
     return K, history
 
 
 @EVERY_BOUNDARY
-@pytest.mark.parametrize("forgetting", [0.0, 1.0, 3.0])
-def test_each_batch_is_steps_of_fista_then_sweeps_and_old_ones_fade_as_equation_3_says(boundary, forgetting, rng):
+@pytest.mark.parametrize(("batch_size", "forgetting"), [(2, 0.0), (2, 1.0), (2, 3.0), (None, 0.0), (None, 1.0)])
+def test_each_batch_is_steps_of_fista_then_sweeps_and_old_ones_fade_as_equation_3_says(
+    boundary, batch_size, forgetting, rng
+):
     y, K = rng.normal(size=(5, 2, 6, 7)), rng.normal(size=(3, 2, 2, 3))
-    options = {"lam": 0.2, "boundary": boundary, "n_epochs": 2, "batch_size": 2, "n_steps": 7, "n_sweeps": 2}
+    options = {"lam": 0.2, "boundary": boundary, "n_epochs": 2, "batch_size": batch_size, "n_steps": 7, "n_sweeps": 2}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         expected = trained_by_hand(K, y, np.random.default_rng(1), forgetting=forgetting, **options)
@@ -208,14 +220,18 @@ def test_kernels_that_are_no_longer_finite_are_said_to_have_diverged_and_when(rn
         )  # fmt: skip
 
 
-def test_unused_kernels_become_the_windows_explained_worst_one_an_image_and_the_others_keep_what_they_know(rng):
+@EVERY_BOUNDARY
+def test_unused_kernels_become_the_windows_explained_worst_one_an_image_and_the_others_keep_what_they_know(
+    boundary, rng
+):
     K, A, B = rng.normal(size=(4, 1, 2, 3)), rng.normal(size=(4, 4, 3, 5)), rng.normal(size=(4, 1, 2, 3))
     K = convolutional.unit_kernels(Params(K)).K
     A[np.arange(4), np.arange(4), 1, 2] = [2.0, 1e-9, 3.0, 0.0]
-    y, z = rng.normal(size=(3, 1, 4, 5)) * np.array([1.0, 5.0, 3.0])[:, None, None, None], np.zeros((3, 4, 3, 3))
-    z[:, 0, 1, 1] = 0.5
-    state = convolutional_dictionary._seed_unused(State(K, A, B), y, z, "full")
-    residual = y - decode(Params(K), z, "full")
+    y = rng.normal(size=(3, 1, 4, 5)) * np.array([1.0, 5.0, 3.0])[:, None, None, None]
+    z = np.zeros((3, 4, 3, 3) if boundary == "full" else (3, 4, 4, 5))
+    z[:, 0, 1, 1] = z[:, 0, -1, -1] = 0.5
+    state = convolutional_dictionary._seed_unused(State(K, A, B), y, z, boundary)
+    residual = y - decode(Params(K), z, boundary)
     for m, n in ((1, 1), (3, 2)):  # the worst image first
         windows = [residual[n, :, i : i + 2, j : j + 3] for i, j in np.ndindex(3, 3)]
         worst = max(windows, key=lambda a: (a**2).sum())
