@@ -157,15 +157,14 @@ def infer(
     dtype = np.result_type(K, y)
     precision = dtype if tol >= SINGLE else np.dtype(np.float64)
     K, y_used = K.astype(precision, copy=False), y.astype(precision, copy=False)
-    z = np.zeros(shape, precision) if z0 is None else validation.squarable("z0", z0, shape).astype(precision)
+    z = np.zeros(shape, precision) if z0 is None else _start(z0, Params(K), y_used, lam, boundary, shape)
     pull = None if pull is None else _checked_pull(pull, shape, precision)
-    with np.errstate(over="ignore"):  # where lam is huge, energies may be infinite, but not that of 0
-        if method == "fista":
-            path = iterates(Params(K), y_used, z, lam, boundary, pull)
-            del z  # codes may be large: keep no more of them than need be
-            found = settle(path, tol, max_iter, trace)
-        else:
-            found = convolutional_working_set.solve(K, y_used, z, lam, boundary, tol, max_iter)
+    if method == "fista":
+        path = iterates(Params(K), y_used, z, lam, boundary, pull)
+        del z  # codes may be large: keep no more of them than need be
+        found = settle(path, tol, max_iter, trace)
+    else:
+        found = convolutional_working_set.solve(K, y_used, z, lam, boundary, tol, max_iter)
     if not found.converged.all():
         left = f"{np.count_nonzero(~found.converged)} of {len(y)} images have not converged"
         message = f"{left} after {found.n_iter} iterations of {method!r}, tol = {tol:g}"
@@ -220,6 +219,15 @@ def _checked_pull(pull: Pull, shape: tuple[int, ...], precision: Any) -> Pull:
     alpha = validation.squarable("pull.alpha", validation.non_negative("pull.alpha", pull.alpha), ())
     z_tilde = validation.squarable("pull.z_tilde", pull.z_tilde, shape)
     return Pull(float(alpha), z_tilde.astype(precision, copy=False))
+
+
+def _start(z0: Array, params: Params, y: Array, lam: float, boundary: str, shape: tuple[int, ...]) -> Array:
+    """Return z0 in the precision of y, checked: its energy has to be finite."""
+    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
+        z = validation.squarable("z0", validation.array("z0", z0, shape).astype(y.dtype), shape)
+        if not np.isfinite(energy(params, y, z, lam, boundary)).all():
+            raise ValueError(f"z0: expected codes of finite energy, got {np.abs(z).max():.3g}, with lam = {lam:.3g}")
+    return z
 
 
 def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None, L: float) -> Callable[[Array], Look]:

@@ -229,7 +229,7 @@ def fit(
 
 def _steps(params: Params, W: Array, y: Array, selection: Selection) -> Iterator[Step]:
     """Yield r(t), z(t) and which codes passed, for t = 1, ..., K: equations (1) and (2)."""
-    z = np.zeros((len(y), W.shape[1]), np.result_type(W, y, *params))
+    z = np.zeros((len(y), W.shape[1]), y.dtype)
     for t, (gamma, theta) in enumerate(zip(params.gamma, params.theta, strict=True)):
         n = round(min(selection.rise * (t + 1), selection.most) * W.shape[1])
         r = y - z @ W.T

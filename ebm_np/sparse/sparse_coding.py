@@ -200,9 +200,8 @@ def infer(
     shape, dtype = (len(y), W.shape[1]), np.result_type(W, y)
     precision = dtype if tol >= SINGLE else np.dtype(np.float64)
     w_unit, y_unit = _power_of_two(W), _power_of_two(y)  # so that no square over- or underflows, and no digit changes
-    z_unit, z = y_unit / w_unit, np.zeros(shape, precision)
-    if z0 is not None:  # an atom of zeros explains nothing and costs lam
-        z = (np.where(W.any(axis=0), validation.squarable("z0", z0, shape), 0) / z_unit).astype(precision)
+    z_unit = y_unit / w_unit
+    z = np.zeros(shape, precision) if z0 is None else (_start(z0, W, y_unit, shape) / z_unit).astype(precision)
     W_scaled, y_scaled = (_in_units(unit, a, precision) for unit, a in ((w_unit, W), (y_unit, y)))
     lam_scaled = max(lam / w_unit / y_unit, float(np.finfo(np.float32).tiny))
     most = 2 * W.shape[0] * 4.0**USUAL  # in these units 2 max|W^T y| is less
@@ -262,6 +261,16 @@ def _search(
 
 def _in_units(unit: float, a: Array, precision: Any) -> Array:
     return (a if unit == 1 else a / unit).astype(precision, copy=False)
+
+
+def _start(z0: Array, W: Array, y_unit: float, shape: tuple[int, int]) -> Array:
+    """Return z0, checked: its energy has to be finite in single precision, too, where some methods begin."""
+    z0 = np.where(W.any(axis=0), validation.squarable("z0", z0, shape), 0)  # an atom of zeros explains nothing
+    most = W.shape[1] * float(np.abs(W).max()) * float(np.abs(z0).max())
+    bound = validation.largest_squarable(np.dtype(np.float32)) * y_unit
+    if most > bound:
+        raise ValueError(f"z0: expected k max|W| max|z0| up to {bound:.3g}, some 1e16 times max|y|, got {most:.3g}")
+    return z0
 
 
 def _power_of_two(a: Array) -> float:

@@ -575,6 +575,20 @@ def test_the_type_returned_does_not_depend_on_flags(method, rng):
     assert type(found.n_iter) is int
 
 
+@ANY_METHOD
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_where_lam_is_huge_all_codes_are_zero_and_a_start_of_infinite_energy_is_refused(method, dtype, rng):
+    y, params = rng.normal(size=(2, 1, 5, 6)).astype(dtype), Params(rng.normal(size=(2, 1, 2, 3)).astype(dtype))
+    largest = float(np.finfo(dtype).max)
+    for lam, z0 in ((0.1 * largest, None), (1e-3 * largest, np.full((2, 2, 4, 4), 1.0)), (largest, None)):
+        found = infer(params, y, lam, method, z0=z0)
+        assert not found.z.any()
+        np.testing.assert_allclose(found.energy, (y**2).sum(axis=(1, 2, 3)), rtol=1e-6)
+    for lam, size in ((1e-3 * largest, 1e3), (1.0, 2 * largest**0.5)):
+        with pytest.raises(ValueError, match=r"^z0: expected "):
+            infer(params, y, lam, method, z0=np.full((2, 2, 4, 4), size))
+
+
 # pull
 
 
@@ -939,6 +953,7 @@ SHAPE = (4, 2, 3, 5)
         ("params.K: expected", ValueError, {"params": Params(K[:0])}),
         ("params.K: expected finite", ValueError, {"params": Params(np.inf * K)}),
         ("params.K: expected numbers up to", ValueError, {"params": Params(1e200 * K)}),
+        ("params: expected", TypeError, {"params": K}),
         ("params.K: expected real", TypeError, {"params": Params(None)}),
         ("params.K: expected real", TypeError, {"params": Params(1j * K)}),
         (r"y: expected shape \(N, 1, H, W\), got shape \(4, 3, 5, 6\)", ValueError, {"y": np.repeat(Y, 3, axis=1)}),

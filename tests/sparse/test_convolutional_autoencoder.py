@@ -739,13 +739,15 @@ def test_a_bad_argument_is_refused_by_name(function, name, error, arguments):
 
 
 @EVERY_ENCODER
-@pytest.mark.parametrize(("size", "alpha"), [(1e200, 1.0), (1e300, 1e-9), (1e100, 1e150)])
-def test_no_guess_may_be_too_large_to_be_squared_with_its_weight(kind, size, alpha):
+@pytest.mark.parametrize(
+    ("size", "alpha", "bright"), [(1e200, 1.0, 1.0), (1e300, 1e-9, 1.0), (1e100, 1e150, 1.0), (1e150, 1e30, 1e150)]
+)
+def test_no_guess_may_be_too_large_to_be_squared_with_its_weight(kind, size, alpha, bright):
     params = GOOD[kind]._replace(encoder=tree_map(lambda a: size * a, GOOD[kind].encoder))
     if kind == "shrink":
         params = params._replace(encoder=params.encoder._replace(theta=np.zeros(3)))
     with pytest.raises(ValueError, match=r"^(params\.encoder\.A|max\(1, sqrt\(alpha\)\) Enc\(y\)): expected"):
-        infer(params, np.ones((5, 1, 4, 4)), alpha, 1.0)
+        infer(params, np.full((5, 1, 4, 4), bright), alpha, 1.0)
 
 
 def test_alpha_must_fit_into_single_precision_too():

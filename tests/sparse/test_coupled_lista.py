@@ -425,6 +425,15 @@ def test_in_mixed_precision_all_that_is_trained_is_of_the_finer_one(finer, rng):
     assert {a.dtype for a in fitted} == {np.dtype(np.float64)}
 
 
+@given(generators(), st.integers(1, 4))
+def test_thresholds_of_zero_shrink_nothing(rng, n_steps):
+    params, W, y, _ = draw_network(rng, n_steps, untied=False, n=3)
+    expected = np.zeros((3, W.shape[1]))
+    for gamma in params.gamma:
+        expected = expected + gamma * ((y - expected @ W.T) @ params.V)
+    np.testing.assert_allclose(forward(params._replace(theta=0 * params.theta), W, y), expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("untied", [False, True])
 def test_lists_are_arrays(untied, rng):
     params, W, y, z = draw_network(rng, 2, untied=untied, n=12)

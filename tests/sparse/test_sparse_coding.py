@@ -819,6 +819,7 @@ NAN = np.full((4, 3), np.nan)
         ("z0", ValueError, {"z0": np.ones(2)}),
         ("z0", ValueError, {"z0": np.full((4, 2), np.nan)}),
         ("z0", TypeError, {"z0": "zero"}),
+        ("z0", ValueError, {"z0": np.full((4, 2), 1e17)}),
     ],
 )
 @pytest.mark.parametrize(
