@@ -902,6 +902,18 @@ def test_what_is_missing_is_named_by_every_door(rng):
             call()
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(-3, 3), st.sampled_from(["relu", "tanh"]))
+def test_power_is_that_of_all_weights_and_last_multiplies_those_of_both_last_layers(seed, e, f):
+    def start(**options):
+        params = init(np.random.default_rng(seed), (6, 5, 3), f, **options)
+        return [layer.W for layer in (*params.encoder, *params.decoder)]
+
+    plain = start(power=1.0)
+    for i, (W, loud, scaled) in enumerate(zip(plain, start(power=4.0**e), start(power=1.0, last=2.0**e), strict=True)):
+        np.testing.assert_allclose(loud, 2.0**e * W, rtol=1e-14)
+        np.testing.assert_array_equal(scaled, W * (2.0**e if i in (1, 3) else 1))
+
+
 def test_a_start_with_quiet_last_layers_has_the_prior_for_every_ball(rng):
     params = init(rng, (5, 4, 2), power=1 / 3, last=0)
     y = rng.random((3, 5))
