@@ -791,6 +791,7 @@ def test_a_bad_argument_is_refused_by_name(door, name, error, arguments):
         ("model.beta", ValueError, {"model": Model(beta=-1e-9)}),
         ("model.beta", ValueError, {"model": Model(beta=np.inf)}),
         ("model.beta", ValueError, {"model": Model(beta=np.nan)}),
+        ("model.beta", ValueError, {"model": Model(beta=1e200)}),
         ("model.beta", TypeError, {"model": Model(beta="1")}),
     ],
 )

@@ -218,6 +218,16 @@ def test_who_is_at_the_border_does_not_violate():
     c = np.zeros((2, 30, 30))
     c[1, 3, 4], c[0, 20, 7] = 0.5, 0.5000001
     np.testing.assert_array_equal(_violators(c, 0.5), [20 * 30 + 7])
+    c[1, 10:25, 10:25] = 1 + np.arange(225.0).reshape(15, 15)  # now they are many, and only peaks are let in
+    np.testing.assert_array_equal(np.sort(_violators(c, 0.5)), [20 * 30 + 7, 900 + 24 * 30 + 24])
+
+
+def test_a_sixth_of_the_places_is_not_yet_many():
+    c = np.zeros((1, 6, 6))
+    c[0, 1, :] = np.arange(1.0, 7)
+    np.testing.assert_array_equal(np.sort(_violators(c, 0.5)), np.arange(6, 12))
+    c[0, 2, 0] = 1
+    np.testing.assert_array_equal(_violators(c, 0.5), [11])
 
 
 # the codes of the candidates
