@@ -69,9 +69,6 @@ def init_from_images(rng: np.random.Generator, y: Array, M: int, p: int, q: int)
     validation.generator("rng", rng)
     M, p, q = (validation.count(name, n) for name, n in (("M", M), ("p", p), ("q", q)))
     y = validation.squarable("y", y, ("N", "C", "H", "W"))
-    if p > y.shape[2] or q > y.shape[3]:
-        expected, got = f"{p} x {q}", " x ".join(map(str, y.shape[2:]))
-        raise ValueError(f"y: expected at least {expected} pixels, those of the kernels, got {got}")
     mass = correlate((y**2).sum(axis=1, keepdims=True), np.ones((1, 1, p, q), y.dtype), "full")[:, 0]
     useful = np.flatnonzero(mass > 1e-6 * mass.max())
     if len(useful) < M or not mass.any():

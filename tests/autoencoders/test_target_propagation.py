@@ -612,6 +612,11 @@ def test_no_guess_and_nothing_decoded_may_be_too_large_to_be_squared():
         infer(large._replace(decoder=GOOD.decoder), 1e100 * np.ones((5, 3)), "identity")
     with pytest.raises(ValueError, match=r"^energy at Enc\(y\): expected"):
         infer(large, np.ones((5, 3)), "tanh")
+    # E = (y - w z)^2 + alpha (z - z~)^2 at z = z~: its gradient -2 w (y - w z~), its Hessian 2 w^2 + 2 alpha
+    for name, w, v, y in (("gradient", 1e120, 0.0, 1e50), ("Hessian", 1e140, 0.0, 0.0)):
+        params = Params((Affine(np.array([[v]]), np.zeros(1)),), (Affine(np.array([[w]]), np.zeros(1)),))
+        with pytest.raises(ValueError, match=rf"^{name} at Enc\(y\): expected"):
+            infer(params, np.array([[y]]), "identity")
 
 
 def test_the_weights_must_fit_into_single_precision_too():
