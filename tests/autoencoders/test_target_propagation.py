@@ -306,6 +306,34 @@ def test_what_inference_looks_at_is_the_energy_and_half_of_its_derivatives(f, rn
     np.testing.assert_allclose(at.H, H, rtol=1e-11, atol=1e-12 * np.abs(H).max())
 
 
+@given(curved, generators(), st.integers(1, 3), powers(-2, 2), st.just(0.0) | powers(-2, 1), st.sampled_from([-20, 20]))
+def test_in_another_unit_of_energy_the_target_is_the_same(f, rng, high, alpha, lam, e):
+    params, y, _ = draw_problem(rng, f, 2, high)
+    (first, *encoder), (*decoder, last) = params
+    s = 2.0**e
+    scaled = Params((Affine(first.W / s, first.b), *encoder), (*decoder, Affine(s * last.W, s * last.b)))
+    one, other = quietly(infer, params, y, f, alpha, lam), quietly(infer, scaled, s * y, f, s**2 * alpha, s**2 * lam)
+    np.testing.assert_allclose(other.z, one.z, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(other.energy, s**2 * one.energy, rtol=1e-9)
+    np.testing.assert_array_equal(other.converged, one.converged)
+    assert other.n_iter == one.n_iter
+
+
+def test_neither_is_a_saddle_of_a_small_energy_taken_for_a_minimum():
+    # hump(0), a ten-thousandth as high, and a second code that decodes to nothing
+    encoder = (Affine(np.zeros((2, 1)), np.zeros(2)),)
+    decoder = (Affine(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.zeros(2)), Affine(np.full((1, 2), 1e-4), np.zeros(1)))
+    with pytest.warns(ConvergenceWarning):
+        found = infer(Params(encoder, decoder), np.array([[5e-4]]), "softplus", 1e-9)
+    np.testing.assert_array_equal(found.z, 0)
+
+
+def test_directions_in_which_the_energy_hardly_curves_are_no_hindrance(rng):
+    for W in (np.ones((1, 3)), np.array([[1.0, 2, 3], [2, 4, 6]])):
+        wide = Params((Affine(np.ones((3, len(W))), np.zeros(3)),), (Affine(W, np.zeros(len(W))),))
+        assert infer(wide, rng.normal(size=(4, len(W))), alpha=1e-10).converged.all()
+
+
 def hump(offset):
     """Dec(z) = softplus(z) + softplus(-z), even in z: where y is larger, E has a maximum at 0, and Enc(y) = offset."""
     encoder = (Affine(np.zeros((1, 1)), np.array([offset])),)

@@ -419,7 +419,9 @@ def test_the_message_says_what_was_expected_and_what_came(message, options):
 
 
 def test_as_many_kernels_as_there_are_windows_and_kernels_as_large_as_the_image_are_welcome():
-    assert init_from_images(np.random.default_rng(0), Y, 108, 3, 3).K.shape == (108, 1, 3, 3)
+    every = init_from_images(np.random.default_rng(0), Y, 108, 3, 3).K
+    assert every.shape == (108, 1, 3, 3)
+    assert len(np.unique(every, axis=0)) == 108
     assert init_from_images(np.random.default_rng(0), Y, 3, 8, 8).K.shape == (3, 1, 8, 8)
     assert init_from_images(np.random.default_rng(0), Y[:, :, :4], 3, 2, 7).K.shape == (3, 1, 2, 7)
     assert init_from_images(np.random.default_rng(0), Y[..., :4], 3, 7, 2).K.shape == (3, 1, 7, 2)
