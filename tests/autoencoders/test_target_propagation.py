@@ -304,6 +304,10 @@ def test_what_inference_looks_at_is_the_energy_and_half_of_its_derivatives(f, rn
     np.testing.assert_allclose(at.g, g, rtol=1e-11, atol=1e-12 * np.abs(g).max())
     H = hessian(params, y, z, f, alpha, lam) / 2
     np.testing.assert_allclose(at.H, H, rtol=1e-11, atol=1e-12 * np.abs(H).max())
+    J = [complex_step(lambda z: decode(params, z, f), z, np.tile(unit, (len(z), 1))) for unit in np.eye(z.shape[1])]
+    norms = [np.sqrt(square(a)) for a in (y, decode(params, z, f), z, encode(params, y, f))]
+    scale = np.sqrt(sum(map(square, J))) * (norms[0] + norms[1]) + lam * norms[2] + alpha * (norms[2] + norms[3])
+    np.testing.assert_allclose(at.scale, scale, rtol=1e-10)
 
 
 @given(curved, generators(), st.integers(1, 3), powers(-2, 2), st.just(0.0) | powers(-2, 1), st.sampled_from([-20, 20]))
@@ -540,6 +544,7 @@ def test_single_precision_is_kept_and_nothing_handed_in_is_written_to(f, hidden,
         results = (
             *found[:2],
             found.trace,
+            quietly(infer, params, y, f, 0.5, tol=1e-3, max_iter=1).trace,
             *(encode(params, y, f), decode(params, z, f), energy(params, y, z, f, 0.5, 0.1)),
             energy_grad_z(params, y, z, f, 0.5, 0.1),
             energy_grad_y(params, y, z, f, 0.5),
