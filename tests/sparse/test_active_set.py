@@ -118,6 +118,25 @@ def test_where_several_atoms_reach_the_border_at_once_one_may_have_to_leave_agai
     np.testing.assert_array_equal(follow_path(pose(W, y, 1.0), MANY)[0].T, np.sign(best))
 
 
+@pytest.mark.parametrize(("of_W", "of_y"), [(1, 1), (2.0**-3, 1), (1, 2.0**-60), (1, 2.0**60)])
+def test_without_a_perturbation_these_ties_would_be_gone_round_for_ever_in_any_unit(of_W, of_y):
+    W = np.array(
+        [[1, 1, 0, -1, 2, 1, -2, 2, -2, -2], [0, -1, -2, -2, -1, 2, 0, 2, 0, 2], [2, -2, 1, 1, 0, 1, -2, 0, -1, 0]]
+    )
+    problem = pose(of_W * W.astype(float), of_y * np.array([[-1.0, 0, 0]]), of_W * of_y)
+    signs, n_steps = follow_path(problem, MANY)
+    assert n_steps < 10
+    assert newton(problem, signs, 1e-9)[1].all()
+    with patch.object(active_set, "TIE", 0):
+        assert follow_path(problem, 100)[1] == 100
+
+
+def test_an_atom_of_zeros_never_joins_however_far_the_path_goes():
+    problem = pose(np.array([[1.0, 0, 2], [1, 0, 0]]), np.array([[3.0, 1]]), 1e-12)
+    signs, _ = follow_path(problem, MANY)
+    np.testing.assert_array_equal(signs[:, 0] != 0, [True, False, True])
+
+
 def test_a_code_whose_gap_is_small_enough_is_preferred_to_one_of_the_same_energy_whose_gap_is_not():
     # the energy is flat to the last digit where the gap still falls: here sweeping nearly arrives before the path does
     W = np.array(
@@ -309,6 +328,15 @@ def test_iterations_are_sweeps_and_steps_on_the_path_and_only_a_start_from_zero_
     assert len(counts) > len(descends) > 0  # the path was needed
     assert n_iter == sum(counts)
     assert descends == [not warm] + [False] * (len(descends) - 1)
+
+
+def test_where_the_first_guess_was_too_poor_more_sweeps_do_before_the_path_is_asked(rng):
+    W, y, _ = draw_problem(rng, d=30, k=20)
+    problem = pose(W, y, 1.0)
+    with patch.multiple(active_set, SWEEPS=0, TRIES=1, ROUNDS=8, follow_path=None):  # nobody follows it
+        z, _, converged = solve(problem, zeros(problem), 1e-7, MANY)
+    assert converged.all()
+    np.testing.assert_allclose(total(W, y, z.T, 1.0), solve_energy(W, y, 1.0), rtol=1e-9)
 
 
 @given(generators(), st.sampled_from([0.02, 0.3, 2.0]))
