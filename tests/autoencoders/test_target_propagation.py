@@ -583,6 +583,7 @@ BAD = [
     ("params.decoder[0].W", ValueError, {"params": GOOD._replace(decoder=affines(3, 3))}),  # reads y, not the code
     ("params.decoder[0].W", ValueError, {"params": GOOD._replace(decoder=affines(2, 4))}),
     ("params.decoder[0].W", ValueError, {"params": GOOD._replace(decoder=(NAN,))}),
+    ("params.decoder[0].W", TypeError, {"params": GOOD._replace(decoder=tree_map(lambda a: a + 0j, GOOD.decoder))}),
     ("y", ValueError, {"y": np.ones((5, 2))}),
     ("y", ValueError, {"y": np.ones(3)}),
     ("y", ValueError, {"y": np.ones((0, 3))}),
