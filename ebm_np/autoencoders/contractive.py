@@ -85,10 +85,11 @@ def penalty_grad(encoder: Layers, hs: list[Array], f: str, q: Array) -> tuple[li
     in_slopes = [2 * q[:, None] * top * _row_energies(B[0])]
     Q = 2 * _shared(q[:, None] * top**2, B[0])[:, :, None] * B[0]
     in_matrices: list[Array] = []
-    for W, s, above in zip((layer.W for layer in encoder[:-1]), slopes[:-1], B[1:], strict=True):
+    for i, above in enumerate(B[1:]):
+        s = slopes[i]
         M = above * s[:, None, :]
         in_matrices.append(M.reshape(-1, M.shape[-1]).T @ Q.reshape(-1, Q.shape[-1]))
-        in_M = Q @ W.T
+        in_M = Q @ encoder[i].W.T
         in_slopes.insert(-1, (above * in_M).sum(axis=1))
         Q = _shared(in_M * s[:, None, :], above)
     in_matrices.append(Q[0])
