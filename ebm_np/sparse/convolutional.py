@@ -127,7 +127,7 @@ def infer(
     tol : an image has converged when its duality gap is at most tol times its energy. Its energy is then nearer to the
         minimum than that, often by a factor of 100: the largest |c|, a single code, sets s in the gap of the image
     max_iter : iterations at most (for "working_set" of FISTA on the candidates, all rounds together)
-    z0 : start (N, M, h, w); zero if None
+    z0 : start (N, M, h, w); zero if None, and where lam or z0 is so large that E is not finite
     pull : alpha and z~ (N, M, h, w): minimise E + alpha ||z - z~||^2 instead, by "fista"
     trace : keep z after each iteration of "fista", (T, N, M, h, w)
 
@@ -159,12 +159,13 @@ def infer(
     K, y_used = K.astype(precision, copy=False), y.astype(precision, copy=False)
     z = np.zeros(shape, precision) if z0 is None else _start(z0, Params(K), y_used, lam, boundary, shape)
     pull = None if pull is None else _checked_pull(pull, shape, precision)
-    if method == "fista":
-        path = iterates(Params(K), y_used, z, lam, boundary, pull)
-        del z  # codes may be large: keep no more of them than need be
-        found = settle(path, tol, max_iter, trace)
-    else:
-        found = convolutional_working_set.solve(K, y_used, z, lam, boundary, tol, max_iter)
+    with np.errstate(over="ignore"):  # where tol is huge, tol E may be infinite
+        if method == "fista":
+            path = iterates(Params(K), y_used, z, lam, boundary, pull)
+            del z  # codes may be large: keep no more of them than need be
+            found = settle(path, tol, max_iter, trace)
+        else:
+            found = convolutional_working_set.solve(K, y_used, z, lam, boundary, tol, max_iter)
     if not found.converged.all():
         left = f"{np.count_nonzero(~found.converged)} of {len(y)} images have not converged"
         message = f"{left} after {found.n_iter} iterations of {method!r}, tol = {tol:g}"
@@ -222,12 +223,11 @@ def _checked_pull(pull: Pull, shape: tuple[int, ...], precision: Any) -> Pull:
 
 
 def _start(z0: Array, params: Params, y: Array, lam: float, boundary: str, shape: tuple[int, ...]) -> Array:
-    """Return z0 in the precision of y, checked: its energy has to be finite."""
-    with np.errstate(over="ignore", invalid="ignore"):  # no warning besides the error
+    """Return z0, checked, in the precision of y; 0 for images whose energy there is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
         z = validation.squarable("z0", validation.array("z0", z0, shape).astype(y.dtype), shape)
-        if not np.isfinite(energy(params, y, z, lam, boundary)).all():
-            raise ValueError(f"z0: expected codes of finite energy, got {np.abs(z).max():.3g}, with lam = {lam:.3g}")
-    return z
+        finite = np.isfinite(energy(params, y, z, lam, boundary))
+    return np.where(finite[:, None, None, None], z, 0)
 
 
 def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None, L: float) -> Callable[[Array], Look]:
