@@ -113,7 +113,7 @@ def local_contrast_normalize(image: Array, sigma: float, floor: float | None = N
 
 
 def _checked(name: str, image: Array) -> Array:
-    return check.squarable(name, image, ("H", "W", "C") if check.rank(image) == 3 else ("H", "W"))
+    return check.squarable(name, image, None if check.rank(image) == 3 else ("H", "W"))
 
 
 def _local_mean(image: Array, sigma: float) -> Array:

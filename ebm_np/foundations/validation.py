@@ -78,7 +78,7 @@ def rank(value: Any) -> int:
         return 0
 
 
-def squarable(name: str, value: Any, shape: Shape, *, empty: bool = False, analytic: bool = False) -> Array:
+def squarable(name: str, value: Any, shape: Shape | None, *, empty: bool = False, analytic: bool = False) -> Array:
     """Return `value` as `array` does, if sums of its squares stay finite: energies are squares.
 
     Raises

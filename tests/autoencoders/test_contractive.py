@@ -293,3 +293,20 @@ def test_no_observation_is_too_far_out(f, y, rng):
     assert R.max() <= bound * (1 + 1e-12)
     for part in penalty_grad(encoder, hs, f, np.ones(5)):
         assert all(np.isfinite(a).all() for a in part)
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("encoder: expected", {"encoder": None}),
+        (r"encoder\[0\].W: expected", {"encoder": (Affine(np.full((2, 3), np.nan), np.zeros(2)),)}),
+        (r"y: expected shape \(N, 3\), got shape \(5, 2\)", {"y": np.ones((5, 2))}),
+        (r"y: expected shape \(N, 3\), got shape \(3,\)", {"y": np.ones(3)}),
+        ("y: expected finite", {"y": np.full((5, 3), np.inf)}),
+        ("f: expected one of", {"f": "gelu"}),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(message, change):
+    good = {"encoder": (Affine(np.ones((2, 3)), np.zeros(2)),), "y": np.ones((5, 3)), "f": "tanh"}
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
+        jacobian(**good | change)
