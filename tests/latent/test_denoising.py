@@ -71,6 +71,17 @@ def test_bad_arguments_are_named(name, options):
         denoise(gradient(), LECTURE_SAMPLE, **options)
 
 
+def test_what_is_no_gradient_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"^free_energy_grad_y: expected"):
+        denoise(LECTURE_SAMPLE, LECTURE_SAMPLE)
+
+
+@pytest.mark.parametrize("grad", [lambda y: 1e200 * y, lambda y: np.exp(900 + y) - np.exp(800 + y)])
+def test_gradients_that_overflow_raise_one_error_and_no_warning(grad):
+    with pytest.raises(FloatingPointError, match=r"^denoising diverged: try a smaller rate$"):
+        denoise(grad, np.ones((3, 2)), rate=1e200)
+
+
 def test_what_is_no_table_of_points_is_refused_by_name():
     with pytest.raises(ValueError, match=r"^y: expected shape \(N, d\), got shape \(2,\)$"):
         denoise(gradient(), LECTURE_SAMPLE[0])

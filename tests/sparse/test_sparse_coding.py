@@ -820,6 +820,10 @@ NAN = np.full((4, 3), np.nan)
         ("z0", ValueError, {"z0": np.full((4, 2), np.nan)}),
         ("z0", TypeError, {"z0": "zero"}),
         ("z0", ValueError, {"z0": np.full((4, 2), 1e17)}),
+        ("z0", ValueError, {"z0": np.ones((4, 2)), "y": np.full((4, 3), 1e-30)}),
+        ("params", TypeError, {"params": np.ones((3, 2))}),
+        ("tol", ValueError, {"tol": 1e308}),
+        ("trace", TypeError, {"trace": "no"}),
     ],
 )
 @pytest.mark.parametrize(
