@@ -305,3 +305,8 @@ def test_the_refusal_says_what_was_expected_and_what_came(network, error):
 
 def test_unless_it_is_asked_for_a_network_is_not_tied(rng):
     assert type(init(rng, (3, 2))) is Params
+
+
+def test_tied_is_true_or_false(rng):
+    with pytest.raises(TypeError, match=r"^tied: expected True or False, got str$"):
+        init(rng, (3, 2), tied="no")

@@ -1,3 +1,4 @@
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -329,3 +330,39 @@ def test_steep_functions_near_zero_are_not_taken_for_kinks(x):
 def test_a_small_function_that_is_not_analytic_is_refused_too():
     with pytest.raises(ValueError, match=r"^f: complex step and central difference disagree"):
         gradient_check(lambda z: 1e-10 * np.sum(z.real**2), np.zeros(2), np.array([1.0, 2.0]))
+
+
+def cube(x):
+    return (x**3).sum()
+
+
+X = np.array([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("x: expected real numbers, got str", lambda: complex_step(cube, "x", X)),
+        ("x: expected finite numbers, got NaN or infinity", lambda: complex_step(cube, np.nan * X, X)),
+        ("direction: expected real numbers, got str", lambda: complex_step(cube, X, "x")),
+        ("direction: expected finite numbers, got NaN or infinity", lambda: complex_step(cube, X, np.inf * X)),
+        ("direction: expected the shapes of x, [(2,)], got [(1,)]", lambda: complex_step(cube, X, X[:1])),
+        ("f: expected a function, got str", lambda: complex_step("f", X, X)),
+        ("x: expected real numbers, got str", lambda: central_difference(cube, "x", X)),
+        ("direction: expected real numbers, got str", lambda: central_difference(cube, X, "x")),
+        ("direction: expected the shapes of x, [(2,)], got [(1,)]", lambda: central_difference(cube, X, X[:1])),
+        ("step: expected a positive finite number, got 0", lambda: central_difference(cube, X, X, 0)),
+        ("f: expected a function, got str", lambda: central_difference("f", X, X)),
+        ("x: expected real numbers, got str", lambda: complex_step_gradient(cube, "x")),
+        ("x: expected real numbers, got str", lambda: gradient_check(cube, X, "x")),
+        ("gradient: expected real numbers, got str", lambda: gradient_check(cube, "x", X)),
+        ("gradient: expected the shapes of x, [(2,)], got [(1,)]", lambda: gradient_check(cube, X[:1], X)),
+        (
+            "rng: expected a numpy.random.Generator, got int",
+            lambda: gradient_check(cube, 3 * X**2, X, directions=1, rng=0),
+        ),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(message, call):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        call()

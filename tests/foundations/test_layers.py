@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from ebm_np.foundations.layers import (
     affine,
     affine_grad,
     affine_vjp,
+    checked_layers,
     init_mlp,
     mlp,
     mlp_backward,
@@ -334,3 +336,54 @@ def test_single_precision_is_kept(activation, rng):
     taylor = mlp_taylor(layers, x, x, x, activation)
     elementwise = tuple(function(x) for function in ACTIVATIONS[activation])
     assert all(leaf.dtype == np.float32 for leaf in leaves((*hs, grads, *deltas, taylor, elementwise)))
+
+
+def chain(*widths):
+    return tuple(Affine(np.ones((k, d)), np.zeros(k)) for d, k in pairwise(widths))
+
+
+def test_layers_that_fit_each_other_pass_in_their_precision():
+    for layers in (chain(3, 2), chain(3, 4, 2)):
+        found = checked_layers("encoder", layers, 3, 2)
+        assert type(found) is tuple
+        for layer, same in zip(found, layers, strict=True):
+            assert type(layer) is Affine
+            np.testing.assert_array_equal(layer.W, same.W)
+            np.testing.assert_array_equal(layer.b, same.b)
+    single = tuple(Affine(*(a.astype(np.float32) for a in layer)) for layer in chain(3, 2))
+    assert {a.dtype for a in leaves(checked_layers("encoder", single))} == {np.dtype(np.float32)}
+    turned = (Affine(1j * np.ones((2, 3)), 1j * np.ones(2)),)
+    assert checked_layers("encoder", turned, analytic=True)[0].W.dtype == complex
+
+
+@pytest.mark.parametrize(
+    ("message", "layers"),
+    [
+        ("e: expected a tuple of Affine layers, got an empty one", ()),
+        ("e: expected a tuple of Affine layers, got NoneType", None),
+        ("e: expected a tuple of Affine layers, got list", list(chain(3, 2))),
+        ("e: expected a tuple of Affine layers, got tuple", (np.ones((2, 3)),)),
+        ("e[0].W: expected shape (2, 3), got shape (2, 4)", chain(4, 2)),
+        ("e[0].W: expected shape (2, 3), got shape (1, 3)", chain(3, 1)),
+        ("e[0].W: expected shape (k, 3), got shape (4,)", (Affine(np.ones(4), np.ones(4)), *chain(4, 2))),
+        ("e[1].W: expected shape (2, 4), got shape (2, 5)", (*chain(3, 4), *chain(5, 2))),
+        ("e[1].W: expected shape (2, 4), got shape (3, 4)", chain(3, 4, 3)),
+        ("e[0].b: expected shape (2,), got shape (3,)", (Affine(np.ones((2, 3)), np.ones(3)),)),
+        ("e[0].W: expected finite numbers, got NaN or infinity", (Affine(np.full((2, 3), np.nan), np.ones(2)),)),
+        ("e[0].b: expected finite numbers, got NaN or infinity", (Affine(np.ones((2, 3)), np.full(2, np.inf)),)),
+        ("e[0].W: expected real numbers, got an array of complex128", (Affine(1j * np.ones((2, 3)), np.ones(2)),)),
+        ("e[0].b: expected real numbers, got an array of complex128", (Affine(np.ones((2, 3)), 1j * np.ones(2)),)),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused_by_name_and_number(message, layers):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        checked_layers("e", layers, 3, 2)
+
+
+def test_widths_that_are_free_have_letters():
+    for message, layers in (
+        ("e[0].W: expected shape (k, d), got shape (3,)", (Affine(np.ones(3), np.ones(3)),)),
+        ("e[1].W: expected shape (k, 4), got shape (2, 5)", (*chain(3, 4), *chain(5, 2))),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            checked_layers("e", layers)

@@ -363,3 +363,18 @@ def test_one_is_too_much_of_a_memory_and_the_range_is_named():
 def test_an_eps_that_is_not_positive_is_refused_by_name(value):
     with pytest.raises(ValueError, match=r"^eps: expected a positive finite number"):
         adam(eps=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("optimizer", lambda: projected(adam, abs)),
+        ("optimizer.init", lambda: projected(Optimizer(None, abs), abs)),
+        ("optimizer.step", lambda: projected(Optimizer(abs, None), abs)),
+        ("onto", lambda: projected(adam(0.1), 3)),
+        ("along", lambda: projected(adam(0.1), abs, "x")),
+    ],
+)
+def test_what_is_no_optimizer_or_function_is_refused_by_name(name, call):
+    with pytest.raises(TypeError, match=rf"^{name}: expected"):
+        call()

@@ -1,5 +1,6 @@
 import re
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,12 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies import generators
 
+from ebm_np.foundations.layers import Affine
 from ebm_np.foundations.validation import (
     array,
     choice,
     count,
+    flag,
     floating,
+    function,
     generator,
+    instance,
     log_variance,
     non_negative,
     positive,
@@ -191,8 +196,8 @@ NOT_REAL = [None, "1", True, np.True_, 1j, [1.0], np.array(1.0), np.ones(1), obj
 
 @pytest.mark.parametrize("value", REAL, ids=repr)
 def test_a_positive_number_comes_back_as_a_float(value):
-    for function in (positive, non_negative):
-        found = function("beta", value)
+    for read in (positive, non_negative):
+        found = read("beta", value)
         assert type(found) is float
         assert found == float(value)
 
@@ -403,3 +408,61 @@ def test_where_one_of_them_cannot_it_is_the_one_that_is_named(size, name):
 def test_the_log_of_a_variance_has_the_shape_and_the_name_that_were_asked_for():
     with pytest.raises(ValueError, match=r"^log_v: expected shape \(3,\), got shape \(2,\)$"):
         log_variance("log_v", np.zeros(2), (3,))
+
+
+def test_flags_are_true_or_false_and_nothing_that_counts_as_such():
+    for value in (True, np.True_):
+        assert flag("trace", value) is True
+    for value in (False, np.False_):
+        assert flag("trace", value) is False
+    for value in (1, 0, "no", None, np.array([True])):
+        words = f"trace: expected True or False, got {type(value).__name__}"
+        with pytest.raises(TypeError, match=f"^{re.escape(words)}$"):
+            flag("trace", value)
+
+
+class Pair(NamedTuple):
+    """With a function in it."""
+
+    f: object
+    x: object
+
+
+def test_instances_are_of_the_kind_asked_for_and_their_functions_can_be_called():
+    pair = Pair(abs, 3)
+    assert instance("pair", pair, Pair) is instance("pair", pair, Pair, ("f",)) is pair
+    module = Pair.__module__.rpartition(".")[2]
+    for message, call in (
+        (f"pair: expected {module}.Pair, got int", lambda: instance("pair", 3, Pair)),
+        ("pair: expected a tuple, got list", lambda: instance("pair", [], tuple)),
+        ("m: expected layers.Affine, got tuple", lambda: instance("m", (), Affine)),
+        ("pair.x: expected a function, got int", lambda: instance("pair", pair, Pair, ("f", "x"))),
+        ("f: expected a function, got str", lambda: function("f", "abs")),
+    ):
+        with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+            call()
+    assert function("f", abs) is abs
+
+
+def test_a_moderate_number_and_its_inverse_can_be_squared():
+    for value in (1e-150, 1.0, 1e150):
+        assert positive("v", value, moderate=True) == value
+    for value in (1e-152, 1e152, 1e200, 1e-200):
+        with pytest.raises(ValueError, match=r"^v: expected numbers up to"):
+            positive("v", value, moderate=True)
+    for value in (0, -1.0, np.nan):
+        with pytest.raises(ValueError, match=r"^v: expected a positive finite number, got"):
+            positive("v", value, moderate=True)
+
+
+def test_empty_arrays_are_for_those_who_say_so():
+    with pytest.raises(ValueError, match=r"^y: expected at least one number"):
+        squarable("y", np.zeros((0, 2)), ("N", 2))
+    assert squarable("y", np.zeros((0, 2)), ("N", 2), empty=True).shape == (0, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_are_in_the_precision_of_the_rows(dtype):
+    like = np.zeros((2, 3), dtype)
+    assert sample_weights(None, like).dtype == sample_weights([1.0, 2.0], like).dtype == dtype
+    assert sample_weights(np.float32([1, 2]), like).dtype == dtype
