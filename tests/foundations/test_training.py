@@ -1,3 +1,4 @@
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -402,3 +403,41 @@ def test_by_default_ten_epochs_that_are_no_better_are_enough():
 def test_patience_is_a_count():
     with pytest.raises(ValueError, match=r"^patience: expected"):
         replay([0.0, 0.0])(1, patience=0)
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("loss_and_grad: expected a function, got int", {"loss_and_grad": 3}),
+        ("n: expected a whole number, got float", {"n": 3.0}),
+        ("patience: expected a whole number of at least 1, got 0", {"patience": 0}),
+        ("n_epochs: expected a whole number of at least 1, got 0", {"n_epochs": 0}),
+        ("batch_size: expected a whole number of at least 1, got 0", {"batch_size": 0}),
+        ("callback: expected a function, got int", {"callback": 3}),
+        ("held_out: expected a function, got int", {"held_out": 3}),
+        ("watch: expected a function, got int", {"watch": 3}),
+        ("optimizer: expected optimizers.Optimizer, got function", {"optimizer": gradient_descent}),
+        ("optimizer.step: expected a function, got NoneType", {"optimizer": Optimizer(abs, None)}),
+        ("rng: expected a numpy.random.Generator, got int", {"rng": 0}),
+    ],
+)
+def test_each_argument_is_refused_by_its_own_name_before_anything_is_done(message, options):
+    def loss_and_grad(params, batch):
+        pytest.fail("training began")
+
+    good = {"loss_and_grad": loss_and_grad, "params": np.ones(2), "n": 3, "optimizer": gradient_descent(0.1)}
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        minimize(**good | {"n_epochs": 1} | options)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("n", lambda: next(batches(0, 1, None))),
+        ("batch_size", lambda: next(batches(3, 0, None))),
+        ("rng", lambda: next(batches(3, 1, 0))),
+    ],
+)
+def test_so_do_batches(name, call):
+    with pytest.raises((TypeError, ValueError), match=rf"^{name}: expected"):
+        call()
