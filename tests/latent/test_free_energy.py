@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -162,3 +164,20 @@ def test_the_posterior_at_zero_temperature_is_all_on_the_minimiser_of_each_sampl
     np.testing.assert_array_equal(p, [[1.0], [1.0]], strict=True)
     with pytest.raises(ValueError, match=r"^beta: expected a positive number or infinity"):
         posterior(never, never, 0.0, np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("energy: expected real numbers, got str", lambda: softmin("E", 1.0)),
+        ("energy: expected real numbers, got str", lambda: gibbs("E", 1.0)),
+        ("axis: expected a whole number, got float", lambda: softmin(np.ones(3), 1.0, 0.5)),
+        ("axis: expected a whole number of at least -1, got -2", lambda: gibbs(np.ones(3), 1.0, -2)),
+        ("z_check: expected a function, got int", lambda: posterior(abs, 3, np.inf, np.ones(2))),
+        ("energy: expected a function, got int", lambda: posterior(3, abs, 1.0, np.ones(2))),
+        ("z: expected shape (K,), got shape (2, 1)", lambda: posterior(abs, abs, 1.0, np.ones((2, 1)))),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(message, call):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
+        call()
