@@ -154,3 +154,37 @@ def test_contrastive_training_does_not_collapse_where_the_energy_loss_does(name)
     ).params
     assert np.abs(collapsed.w).max() < 1e-3
     assert np.abs(kept.w).min() > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("free_energy", lambda: losses.functional(losses.energy_loss(), 3, np.ones((2, 1)))),
+        ("free_energy", lambda: losses.functional_and_grad(losses.energy_loss(), 3, abs, np.ones((2, 1)))),
+        (
+            "free_energy_grad_params",
+            lambda: losses.functional_and_grad(losses.energy_loss(), lambda y: y[:, 0], 3, np.ones((2, 1))),
+        ),
+        ("free_energy", lambda: losses.objective(None, None, None, np.ones((2, 1)), 3, abs)),
+        ("free_energy_grad_params", lambda: losses.objective(None, None, None, np.ones((2, 1)), abs, 3)),
+        ("contrast", lambda: losses.contrast_drawer(losses.hinge_loss(), 3, np.random.default_rng(0))),
+    ],
+)
+def test_what_is_no_function_is_refused_by_name(name, call):
+    with pytest.raises(TypeError, match=rf"^{name}: expected a function, got int$"):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda loss: losses.functional(loss, abs, np.ones((2, 1))),
+        lambda loss: losses.contrast_drawer(loss, None, None),
+    ],
+)
+def test_a_loss_is_two_functions(call):
+    with pytest.raises(TypeError, match=r"^loss: expected losses.Loss, got str$"):
+        call("hinge")
+    for field in ("value", "slopes"):
+        with pytest.raises(TypeError, match=rf"^loss.{field}: expected a function, got int$"):
+            call(losses.energy_loss()._replace(**{field: 3}))
