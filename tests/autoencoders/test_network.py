@@ -310,3 +310,16 @@ def test_unless_it_is_asked_for_a_network_is_not_tied(rng):
 def test_tied_is_true_or_false(rng):
     with pytest.raises(TypeError, match=r"^tied: expected True or False, got str$"):
         init(rng, (3, 2), tied="no")
+
+
+@TIED
+def test_complex_parameters_pass_for_the_complex_step_alone(tied, rng):
+    network = tree_map(lambda a: a + 1e-200j, draw_network(rng, (3, 4, 2), tied))
+    found = checked(network, analytic=True)
+    for a, b in zip(leaves(found), leaves(network), strict=True):
+        np.testing.assert_array_equal(a, b)
+    parts = network._asdict() if tied else {"encoder": network.encoder, "decoder": network.decoder}
+    for name, part in parts.items():
+        mixed = tree_map(np.real, network)._replace(**{name: part})
+        with pytest.raises(TypeError, match=rf"^params\.{name}"):
+            checked(mixed)

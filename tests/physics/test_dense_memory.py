@@ -345,3 +345,10 @@ def test_a_power_below_2_or_none_is_refused_by_name(bad):
 def test_other_bad_choices_are_refused_by_name(name, bad):
     with pytest.raises((ValueError, TypeError), match=rf"^{name}: expected"):
         settle(S4, S4, **bad)
+
+
+def test_rectified_is_true_or_false(rng):
+    patterns = np.sign(rng.normal(size=(2, 5)))
+    for function in (energy, settle):
+        with pytest.raises(TypeError, match=r"^rectified: expected True or False, got str$"):
+            function(patterns, patterns, rectified="no")

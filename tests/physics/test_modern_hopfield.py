@@ -400,6 +400,7 @@ def test_a_temperature_that_is_none_is_refused_by_name(door, beta):
         ("tol", {"tol": 0}),
         ("tol", {"tol": -1e-6}),
         ("tol", {"tol": np.nan}),
+        ("tol", {"tol": 1e200}),
         ("tol", {"tol": None}),
         ("n_trace", {"n_trace": -1}),
         ("n_trace", {"n_trace": True}),
