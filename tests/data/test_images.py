@@ -69,7 +69,7 @@ def test_the_type_is_kept():
         (r"images\[0\]", [np.zeros(5)]),
         (r"images\[0\]", [np.zeros((0, 5))]),
         (r"images\[0\]", [np.zeros((2, 5, 5, 3))]),
-        (r"images\[0\]", ((GOOD,), ("name",))),
+        (r"images\[1\]", ((GOOD,), ("name",))),  # nested lists of three axes are images, words are not
     ],
 )
 def test_bad_images_are_refused_by_name(name, images):
