@@ -126,11 +126,11 @@ def fit(
     lam, forgetting = validation.positive("lam", lam), validation.non_negative("forgetting", forgetting)
     n_steps, n_sweeps = validation.count("n_steps", n_steps), validation.count("n_sweeps", n_sweeps)
     check_options(n_epochs, batch_size, callback=callback)
-    full, dtype = batch_size is None, np.result_type(K, y)
+    full, dtype, (M, _, p, q) = batch_size is None, np.result_type(K, y), K.shape
     y, history, n_batches = y.astype(dtype, copy=False), np.zeros(n_epochs), 0
     params = unit_kernels(Params(K.astype(dtype)))
-    z = silent = np.zeros((batch_size or len(y), *shape[1:]), dtype)
-    state = State(params.K, *moments(silent[:1], y[:1], K.shape[2:], boundary))  # zeros
+    z = silent = np.zeros((min(batch_size or len(y), len(y)), *shape[1:]), dtype)
+    state = State(params.K, np.zeros((M, M, 2 * p - 1, 2 * q - 1), dtype), np.zeros_like(params.K))
     for epoch in range(n_epochs):
         for batch in batches(len(y), batch_size, None if full else rng):
             n_batches += 1

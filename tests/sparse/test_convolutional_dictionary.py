@@ -189,6 +189,12 @@ def test_a_batch_has_eight_images_thirty_steps_and_four_sweeps_unless_told_other
     np.testing.assert_array_equal(found.params.K, expected.params.K)
 
 
+def test_a_batch_may_be_larger_than_the_data_and_asks_for_no_more_memory(rng):
+    y, K = rng.normal(size=(3, 1, 5, 5)), rng.normal(size=(2, 1, 2, 2))
+    found, same = (fit(Params(K), y, np.random.default_rng(0), lam=0.2, batch_size=n) for n in (10**12, 3))
+    np.testing.assert_array_equal(found.params.K, same.params.K)
+
+
 @pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4")])
 def test_in_mixed_precision_all_is_of_the_finer_one(dtypes, rng):
     K, y = rng.normal(size=(2, 1, 2, 2)).astype(dtypes[0]), rng.normal(size=(3, 1, 5, 5)).astype(dtypes[1])
