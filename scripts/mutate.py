@@ -5,7 +5,7 @@
     python scripts/mutate.py autoencoders.generation tests/autoencoders/test_variational.py
 
 The tests are `tests/<chapter>/test_<module>.py`, if there is one, and those given. At the end stand what lived, as the
-line taken out and the line put in, and the score. Settings are in pyproject.toml.
+line taken out and the line put in, and the score, as a row of `tests/mutants.md`. Settings are in pyproject.toml.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.state import state
 from mutmut.stats import status_by_exit_code
+
+from scripts.mutation_scores import Score, mark
 
 MUTANTS = Path("mutants")
 DEAD = ("killed", "timeout", "segfault", "check was interrupted by user")
@@ -86,13 +88,14 @@ def changed(diff: str) -> str:
 
 
 def report(path: Path) -> str:
-    """Return the diffs of the mutants that live, then one line of counts."""
+    """Return the diffs of the mutants that live, then the score."""
     found = statuses(path)
     alive = {name: status for name, status in found.items() if status not in DEAD}
     diffs = [f"{name}: {status}\n{changed(get_diff_for_mutant(name, path=path))}" for name, status in alive.items()]
     killed, late = len(found) - len(alive), sum(status == "timeout" for status in found.values())
-    score = f"{len(found)} mutants, {killed} killed ({late} by the clock), {100 * killed / len(found):.1f} %"
-    return "\n".join([*diffs, f"{path}: {score}"])
+    source = path.read_text(encoding="utf-8")
+    score = Score(f"{path.parent.name}.{path.stem}", len(found), killed, mark(source))
+    return "\n".join([*diffs, f"{late} of these killed by the clock; the row of tests/mutants.md:", score.row()])
 
 
 def main(arguments: list[str] | None = None) -> None:

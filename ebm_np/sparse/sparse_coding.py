@@ -247,7 +247,8 @@ def _search(
     """Return z-check, the number of iterations, who has converged, and the path."""
     if method in FAST and not trace:
         z, n_iter, converged = FAST[method](pose(W, y, lam), z.T, tol, max_iter)
-        return z.T, n_iter, converged, np.zeros((0, *z.T.shape))
+        z = np.ascontiguousarray(z.T)  # a sample's codes side by side: who takes batches reads whole rows
+        return z, n_iter, converged, np.zeros((0, *z.shape))
     params, path, n_iter = Params(W), [], 0
     iterates = ITERATES[method](W, y, lam, z)
     converged = gap(params, y, z, lam) <= tol * energy(params, y, z, lam)

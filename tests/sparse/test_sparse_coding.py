@@ -439,6 +439,12 @@ def test_each_method_takes_the_steps_of_the_textbook_with_a_trace_and_without(me
 
 
 @ANY_METHOD
+def test_the_codes_of_a_sample_lie_side_by_side(method, rng):
+    params, y = draw_problem(rng, d=6, k=9)
+    assert infer(params, y, 0.3, method).z.flags.c_contiguous  # else to take a batch would be a hundred times slower
+
+
+@ANY_METHOD
 def test_the_type_returned_does_not_depend_on_flags(method, rng):
     params, y = draw_problem(rng)
     found = infer(params, y, 0.3, method)
