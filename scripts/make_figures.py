@@ -8,6 +8,7 @@ python scripts/make_figures.py --list               their names and titles
 """
 
 import argparse
+import itertools
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +29,9 @@ from scripts import gallery, pipeline
 
 Work = Callable[[str, Path, bool], str]
 """`pipeline.build` or `pipeline.check`: (name, folder, quick) -> a word on the outcome."""
+
+Outcome = tuple[bool, str]
+"""Whether a figure was made, or agrees, and a word on it; else a word on what went wrong."""
 
 ENDED = threading.Event()
 """Set when the process is terminated: an exit raised within a callback of a weak reference is ignored by Python."""
@@ -115,34 +119,53 @@ def _run(work: Work, chosen: list[str], folder: Path, quick: bool, jobs: int) ->
     for name, outcome in _outcomes(work, chosen, folder, quick, jobs):
         if ENDED.is_set():
             sys.exit(143)
-        try:
-            line = f"{name}: {outcome()}"
-        except Exception as error:
+        made, words = outcome()
+        if not made:
             failed.append(name)
-            line = f"{name}: FAILED: {_words(error)}"
         progress.update()
-        progress.write(line, file=sys.stderr)
+        progress.write(f"{name}: {words}" if made else f"{name}: FAILED: {words}", file=sys.stderr)
     progress.close()
     return failed
 
 
 def _outcomes(
     work: Work, chosen: list[str], folder: Path, quick: bool, jobs: int
-) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Yield each name with a function that returns its outcome or raises its error."""
+) -> Iterator[tuple[str, Callable[[], Outcome]]]:
+    """Yield each name with a function that returns its outcome."""
+    lists = pipeline.together(chosen)
     if jobs == 1:
-        for name in chosen:
-            yield name, partial(_timed, work, name, folder, quick)
+        for name in itertools.chain.from_iterable(lists):
+            yield name, partial(_one, work, name, folder, quick)
         return
     # each process would else start as many BLAS threads as there are cores, and they would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
-        futures = {pool.submit(_timed, work, name, folder, quick): name for name in chosen}
+        futures = {pool.submit(_all, work, names, folder, quick): names for names in lists}
         for future in as_completed(futures):
-            yield futures[future], future.result
+            for i, name in enumerate(futures[future]):
+                yield name, partial(_ith, future, i)
     finally:
         pool.shutdown(cancel_futures=True)  # what an interrupted run has not begun it does not begin
+
+
+def _all(work: Work, names: list[str], folder: Path, quick: bool) -> list[Outcome]:
+    """Do the work on one figure after the other, in one process."""
+    return [_one(work, name, folder, quick) for name in names]
+
+
+def _one(work: Work, name: str, folder: Path, quick: bool) -> Outcome:
+    try:
+        return True, _timed(work, name, folder, quick)
+    except Exception as error:
+        return False, _words(error)
+
+
+def _ith(future: Future[list[Outcome]], i: int) -> Outcome:
+    try:
+        return future.result()[i]
+    except Exception as error:  # the process died
+        return False, _words(error)
 
 
 def _timed(work: Work, name: str, folder: Path, quick: bool) -> str:

@@ -1,5 +1,9 @@
-"""What several figures start from: patches and images, whitened or contrast-normalised, and the strokes of MNIST."""
+"""What several figures start from: patches and images, whitened or contrast-normalised, and the strokes of MNIST.
 
+A training that takes long is kept (`cache`) for the next figure of the same process; see SHARES in `pipeline`.
+"""
+
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,9 +56,10 @@ def unit_norm(y: Array) -> Array:
     return y / np.where(norm > 0, norm, 1)
 
 
-def strokes(rng: np.random.Generator, quick: bool) -> tuple[Fit[sparse_coding.Params], str]:
+@cache
+def strokes(quick: bool) -> tuple[Fit[sparse_coding.Params], str]:
     """Return 256 atoms learned from all training digits of MNIST (3,000 if quick), float32, and a source."""
-    found = mnist.load_or_synthetic("train", dtype=np.float32)
+    rng, found = np.random.default_rng(0), mnist.load_or_synthetic("train", dtype=np.float32)
     y = found.images[:3_000] if quick else found.images
     start = sparse_coding.init(rng, y.shape[1], 256, y.dtype)
     fitted = dictionary.fit(start, y, rng, lam=STROKES_LAM, n_epochs=1 if quick else 4, n_sweeps=10)

@@ -7,6 +7,7 @@ A figure is a module `scripts/<chapter>/<figure>.py` with
     NOTE                       where the notes show it, e.g. "15-1, figure 4"
     EQUATION, FUNCTION, TEST   what it draws, which function computes it, which test proves that function
     TOLERANCE, CHANCE          if it needs them: what `--check` allows, and arrays that hang on the rounding of each sum
+    SHARES                     a training that other figures start from, too: one process makes all of them, one by one
     compute(rng, quick=False)  -> dict of arrays; "source" names the data; `quick` allows smaller sizes
     draw(data)                 -> matplotlib figure
 
@@ -46,6 +47,14 @@ def names() -> list[str]:
     """Return the names of all figures, "<chapter>/<figure>", in the order of the book; imports none of them."""
     found = [path.relative_to(SCRIPTS).with_suffix("").as_posix() for path in SCRIPTS.glob("*/*.py")]
     return sorted(found, key=lambda name: (_order(name), name))
+
+
+def together(chosen: list[str]) -> list[list[str]]:
+    """Return these figures in the same order, but those that share a training in one list."""
+    lists: dict[str, list[str]] = {}
+    for name in chosen:
+        lists.setdefault(_shares(name), []).append(name)
+    return list(lists.values())
 
 
 def docstring(name: str) -> str:
@@ -180,6 +189,12 @@ def _order(name: str) -> int:
     """Return the number that ORDER gives in the text of a script; those without one come last."""
     found = re.search(r"^ORDER = (\d+)$", _text(name), re.MULTILINE)
     return int(found[1]) if found else sys.maxsize
+
+
+def _shares(name: str) -> str:
+    """Return the training that SHARES names in the text of a script, or else the name of the script."""
+    found = re.search(r'^SHARES = "(.+)"$', _text(name), re.MULTILINE)
+    return found[1] if found else name
 
 
 def _text(name: str) -> str:

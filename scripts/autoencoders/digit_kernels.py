@@ -22,28 +22,25 @@ EQUATION = "W_h of h = tanh(W_h y^ + b_h), y^ = y or y^ = y * {0, 2}"
 FUNCTION = "ebm_np.autoencoders.denoising.fit"
 TEST = "tests/autoencoders/test_still_pixels.py::test_noise_on_the_input_wears_off_what_the_start_left_on_still_pixels"
 TOLERANCE = 0.02
+SHARES = "digit_networks.denoiser"
 N_SHOWN = 20
-TRAININGS = {
-    "AE, 30 units": (30, None, 20),
-    "DAE, 30 units": (30, digit_networks.DROPOUT, 20),
-    "DAE, 500 units": (500, digit_networks.DROPOUT, 10),
-}
+TRAININGS = {"AE, 30 units": None, "DAE, 30 units": digit_networks.DROPOUT}
 
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return kernels of three encoders and of a start, and how rough all were and are at the border."""
     y, _, source = digit_networks.digits("train", 2_000 if quick else None)
     still = (y == digit_networks.PAPER).all(axis=0).reshape(28, 28)
-    start = digit_networks.untrained(rng, 30)
-    kernels = {"untrained, 30 units": start.encoder[0].W}
-    for name, (k, corruption, n_epochs) in TRAININGS.items():
-        start = start if k == 30 else digit_networks.untrained(rng, k)
-        fitted = digit_networks.train(start, y, rng, corruption, 1 + n_epochs // 5 if quick else n_epochs)
-        kernels[name] = fitted.params.encoder[0].W
+    small, (large, denoiser) = digit_networks.untrained(rng, 30), digit_networks.denoiser(quick)
+    nets = {"untrained, 30 units": small}
+    for name, corruption in TRAININGS.items():
+        nets[name] = digit_networks.train(small, y, rng, corruption, 5 if quick else 20).params
+    nets["DAE, 500 units"] = denoiser
+    kernels = {name: net.encoder[0].W for name, net in nets.items()}
     return {
         **{f"kernels of {name}": W[:N_SHOWN].reshape(-1, 28, 28) for name, W in kernels.items()},
         **{f"roughness of {name}": _roughness(W.reshape(-1, 28, 28), still) for name, W in kernels.items()},
-        f"roughness of untrained, {k} units": _roughness(start.encoder[0].W.reshape(-1, 28, 28), still),
+        "roughness of untrained, 500 units": _roughness(large.encoder[0].W.reshape(-1, 28, 28), still),
         "still": still,
         "source": source,
     }

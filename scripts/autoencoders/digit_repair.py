@@ -22,6 +22,7 @@ EQUATION = "y~ = r(y^), y^ = y * {0, 2}, or y with a bar of zeros"
 FUNCTION = "ebm_np.autoencoders.denoising.corrupt"
 TEST = "tests/autoencoders/test_denoising.py::test_dropout_of_a_half_is_zero_or_twice_as_in_the_lecture"
 TOLERANCE = 0.05
+SHARES = "digit_networks.denoiser"
 K = 500
 BAR = slice(12, 18)
 """Rows of the picture that are hidden."""
@@ -32,10 +33,8 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     y, _, source = digit_networks.digits("train", 2_000 if quick else None)
     test, labels, _ = digit_networks.digits("test", 500 if quick else None)
     chosen = materials.one_of_each(labels)
-    nets = {
-        name: digit_networks.train(digit_networks.untrained(rng, K), y, rng, corruption, 2 if quick else 10).params
-        for name, corruption in {"AE": None, "DAE": digit_networks.DROPOUT}.items()
-    }
+    plain = digit_networks.train(digit_networks.untrained(rng, K), y, rng, n_epochs=2 if quick else 10).params
+    nets = {"AE": plain, "DAE": digit_networks.denoiser(quick)[1]}
     spoiled = {"dropout": denoising.corrupt(test, rng, digit_networks.DROPOUT), "bar": _barred(test)}
     found: dict[str, Any] = {"digits": test[chosen].reshape(-1, 28, 28), "source": source}
     for way, y_hat in {"nothing": test, **spoiled}.items():

@@ -22,8 +22,8 @@ EQUATION = "F~(y) = C(y, Dec(z)) + KL,  z = mu + eps sqrt(v)"
 FUNCTION = "ebm_np.autoencoders.generation.generate"
 TEST = "tests/autoencoders/test_variational.py::test_a_walk_between_two_ends_at_the_reconstructions_of_both"
 TOLERANCE = 0.05
-WIDTHS = (784, 400, 20)
-MODEL = variational.Model()
+SHARES = "digit_networks.variational_by_epoch"
+MODEL = digit_networks.VARIATIONAL
 STEPS = 16
 INKS = (
     style.BLACK,
@@ -41,10 +41,9 @@ INKS = (
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return reconstructions, samples, an interpolation, and the means of 1,000 test digits on their two main axes."""
-    y, _, source = digit_networks.gray("train", 2_000 if quick else None)
+    source = digit_networks.gray("train", 2_000 if quick else None)[2]
     test, labels, _ = digit_networks.gray("test", 1_000)
-    start = variational.init(rng, WIDTHS, power=1 / 3, last=0, dtype=np.float32)
-    params = variational.fit(start, y, rng, MODEL, n_epochs=2 if quick else 10).params
+    params = digit_networks.variational_by_epoch(quick)[-1]
     chosen = test[materials.one_of_each(labels)]
     mu, v = variational.encode(params, test, MODEL)
     centred = mu - mu.mean(axis=0)

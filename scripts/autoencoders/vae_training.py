@@ -25,10 +25,10 @@ TEST = (
     "test_more_codes_bring_the_estimate_from_the_elbo_to_the_log_likelihood_and_never_back"
 )
 TOLERANCE = 0.02
-WIDTHS = (784, 400, 20)
-MODEL = variational.Model()
-SCHEDULE = ((10, 1e-3), (8, 5e-4), (6, 2e-4), (4, 5e-5))
-"""Epochs, and Adam's rate."""
+SHARES = "digit_networks.variational_by_epoch"
+MODEL = digit_networks.VARIATIONAL
+SCHEDULE = ((8, 5e-4), (6, 2e-4), (4, 5e-5))
+"""Epochs, and Adam's rate, after the first ten."""
 N_IMPORTANCE, N_JUDGED = 200, 1_000
 
 
@@ -36,18 +36,21 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return C and KL of training and test digits after each epoch, and the gap between the bound and log p(y)."""
     y, _, source = digit_networks.gray("train", 2_000 if quick else None)
     test, _, _ = digit_networks.gray("test", 500 if quick else None)
-    params = variational.init(rng, WIDTHS, power=1 / 3, last=0, dtype=np.float32)
-    eps = rng.standard_normal((len(test), WIDTHS[-1]), np.float32)
-    seen: list[list[float]] = []
+    by_epoch = digit_networks.variational_by_epoch(quick)
+    eps = rng.standard_normal((len(test), digit_networks.WIDTHS[-1]), np.float32)
+    rates, seen = [digit_networks.RATE] * (len(by_epoch) - 1), list[list[float]]()
 
     def watch(epoch: int, params: Params) -> None:
         if epoch or not seen:  # the first look of a new rate is the last of the one before
             judged = [variational.parts(params, some, eps[: len(some)], MODEL) for some in (y[: len(test)], test)]
             seen.append([float(part.mean(dtype=np.float64)) for pair in judged for part in pair])
 
+    for epoch, params in enumerate(by_epoch):
+        watch(epoch, params)
     for n_epochs, rate in SCHEDULE:
         n_epochs = 1 if quick else n_epochs
         params = variational.fit(params, y, rng, MODEL, n_epochs=n_epochs, rate=rate, watch=watch).params
+        rates += [rate] * n_epochs
     n_judged = 100 if quick else N_JUDGED
     bound = variational.elbo(params, test[:n_judged], eps[:n_judged], MODEL)
     estimate = generation.log_likelihood(params, test[:n_judged], rng, N_IMPORTANCE, MODEL)
@@ -55,7 +58,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         "parts": np.array(seen),
         "gap": float(np.mean(estimate - bound)),
         "estimate": float(estimate.mean()),
-        "rates": np.array([rate for n, rate in SCHEDULE for _ in range(1 if quick else n)]),
+        "rates": np.array(rates),
         "source": source,
     }
 

@@ -30,9 +30,9 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
             params,
             ellipse.LECTURE_SAMPLE,
             beta=float(beta),
-            n_epochs=300 if quick else 2000,
+            n_epochs=100 if quick else 700,
             batch_size=None,
-            optimizer=gradient_descent(0.4),
+            optimizer=gradient_descent(1.2),
         ).params
         radii.append(np.abs(params.w))
         losses.append(ellipse.free_energy(params, ellipse.LECTURE_SAMPLE, float(beta)).mean())

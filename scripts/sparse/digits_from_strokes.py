@@ -23,6 +23,7 @@ EQUATION = "y ~ W_S z_S, S the n largest |z-check|"
 FUNCTION = "ebm_np.sparse.supports.solve_signs"
 TEST = "tests/sparse/test_supports.py::test_the_equations_of_every_sample_are_solved_on_its_support"
 TOLERANCE = 0.05
+SHARES = "materials.strokes"
 LAM = materials.STROKES_LAM
 STEPS = (1, 2, 4, 8, 16, 32)
 N_MAX = 40
@@ -31,7 +32,7 @@ ENOUGH = 0.9
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the pictures of one test digit of each class, and the share explained by the n strongest strokes."""
-    fitted, source = materials.strokes(rng, quick)
+    fitted, source = materials.strokes(quick)
     params = sparse_coding.Params(fitted.params.W.astype(np.float64))
     test = mnist.load_or_synthetic("test")
     digits, labels = test.images[:1_000], test.labels[:1_000]

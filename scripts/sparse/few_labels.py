@@ -158,12 +158,14 @@ def _error(x: Array, labels: Array, x_test: Array, labels_test: Array) -> float:
     length = np.sqrt(((x - mean) ** 2).sum(axis=1).mean())
     x, x_test = (x - mean) / length, (x_test - mean) / length
 
-    def fit(n: int, decay: float) -> softmax_regression.Params:
-        return softmax_regression.fit(x[:n], labels[:n], 10, decay / n, tol=TOL)
+    def fit(n: int, decay: float, start: softmax_regression.Params | None = None) -> softmax_regression.Params:
+        return softmax_regression.fit(x[:n], labels[:n], 10, decay / n, start=start, tol=TOL)
 
-    n = len(x) // 2
-    held_out = [softmax_regression.error(fit(n, decay), x[n:], labels[n:]) for decay in DECAYS]
-    return softmax_regression.error(fit(len(x), DECAYS[int(np.argmin(held_out))]), x_test, labels_test)
+    n, halves = len(x) // 2, list[softmax_regression.Params]()
+    for decay in DECAYS:  # each fit begins where one like it ended
+        halves.append(fit(n, decay, halves[-1] if halves else None))
+    best = int(np.argmin([softmax_regression.error(half, x[n:], labels[n:]) for half in halves]))
+    return softmax_regression.error(fit(len(x), DECAYS[best], halves[best]), x_test, labels_test)
 
 
 def draw(data: dict[str, Any]) -> Figure:

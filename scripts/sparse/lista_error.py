@@ -25,11 +25,12 @@ EQUATION = "z(t+1) = sh_theta[W_e^T y + S z(t)], mean of ||z(t) - z*||^2 / mean 
 FUNCTION = "ebm_np.sparse.lista.fit"
 TEST = "tests/sparse/test_lista.py::test_trained_for_three_steps_it_beats_three_of_ista_and_of_fista_on_new_samples"
 TOLERANCE = 0.05
+SHARES = "materials.strokes"
 EPOCHS = {1: (10, 3), 3: (5, 2), 7: (4, 2)}
 """Of the networks with K = 1, 3 and 7 steps: epochs at a rate of 1e-3, and then of 2e-4."""
 STEPS = tuple(EPOCHS)
 N_ITERATIONS = 60
-LAM = {"natural patches": 1.0, "digits": 0.5}
+LAM = {"natural patches": 1.0, "digits": materials.STROKES_LAM}
 SHOWN = 3
 """The network whose W_e is shown."""
 
@@ -39,20 +40,19 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     n, n_test = (2_000, 200) if quick else (100_000, 1_000)
     y, new, source = materials.contrast_patches(rng, n, n_test, 10)
     start = dictionary.init_from_samples(rng, y, 40 if quick else 400)
-    data: dict[str, Any] = _errors("natural patches", start, y, new, rng, quick)
+    learned = dictionary.fit(start, y, rng, lam=LAM["natural patches"], n_epochs=1 if quick else 2).params
+    data: dict[str, Any] = _errors("natural patches", learned, y, new, rng, quick)
     digits, tests = (mnist.load_or_synthetic(part, dtype=np.float32) for part in ("train", "test"))
-    y, new = digits.images[:n], tests.images[:n_test]
-    start = sparse_coding.init(rng, y.shape[1], 36 if quick else 256, y.dtype)
-    data |= _errors("digits", start, y, new, rng, quick)
+    strokes = materials.strokes(quick)[0].params
+    data |= _errors("digits", strokes, digits.images[:n], tests.images[:n_test], rng, quick)
     return {**data, "source": f"{source}; {digits.source}"}
 
 
 def _errors(
-    name: str, start: sparse_coding.Params, y: Array, new: Array, rng: np.random.Generator, quick: bool
+    name: str, params: sparse_coding.Params, y: Array, new: Array, rng: np.random.Generator, quick: bool
 ) -> dict[str, Any]:
-    """Learn a dictionary, then networks, each from the one before it; return the errors and columns of W and W_e."""
+    """Train networks, each from the one before it; return the errors and columns of W and of W_e."""
     lam = LAM[name]
-    params = dictionary.fit(start, y, rng, lam=lam, n_epochs=1 if quick else 2, n_sweeps=8).params
     z_target = sparse_coding.infer(params, y, lam, "active_set", tol=1e-4).z
     W, new = params.W.astype(np.float64), new.astype(np.float64)
     optimal = sparse_coding.infer(sparse_coding.Params(W), new, lam, "active_set", tol=1e-9).z

@@ -20,12 +20,13 @@ EQUATION = "E(y, z) = ||y - W z||^2 + lam ||z||_1, ||w_j|| = 1"
 FUNCTION = "ebm_np.sparse.dictionary.fit"
 TEST = "tests/sparse/test_dictionary.py::test_atoms_that_made_the_data_are_found_again"
 TOLERANCE = 0.02
+SHARES = "materials.strokes"
 LAM = materials.STROKES_LAM
 
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the atoms, learned from all digits (3,000 if quick), and how many of them a new digit uses."""
-    fitted, source = materials.strokes(rng, quick)
+    fitted, source = materials.strokes(quick)
     new = mnist.load_or_synthetic("test").images[:1_000]
     params = sparse_coding.Params(fitted.params.W.astype(np.float64))
     z = sparse_coding.infer(params, new, LAM, "active_set").z

@@ -478,6 +478,11 @@ def test_bad_parameters_are_refused_by_name(w):
             door(Params(w), LECTURE_SAMPLE)
 
 
+def test_radii_that_are_no_params_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"^params: expected ellipse.Params, got list$"):
+        ellipse.infer([2.0, 1.5], LECTURE_SAMPLE)
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [

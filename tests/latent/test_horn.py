@@ -346,3 +346,51 @@ def test_a_layer_without_units_is_refused():
 def test_training_that_diverges_is_one_clear_error(rng):
     with pytest.raises(FloatingPointError, match="smaller rate"):
         horn.fit(horn.init(rng, g_hidden=(4,)), sample_horn(rng, 20), rng, optimizer=adam(1e200), n_epochs=20)
+
+
+@pytest.mark.parametrize("name", ["hidden", "g_hidden"])
+def test_widths_that_are_no_tuple_or_no_numbers_are_refused_by_name(name):
+    for widths, error in (([4], TypeError), ((4, 0), ValueError)):
+        with pytest.raises(error, match=f"^{name}: expected"):
+            horn.init(np.random.default_rng(0), **{name: widths})
+
+
+def test_the_weights_of_g_keep_the_mean_square_of_what_passes_through_them():
+    first, second = horn.init(np.random.default_rng(0), g_hidden=(3000,)).g
+    np.testing.assert_allclose(first.W.var() * 2, 1, atol=0.1)
+    np.testing.assert_allclose(second.W.var() * 3000, 1, atol=0.1)
+
+
+def test_a_number_of_latents_is_checked_where_it_is_not_needed():
+    params, x, y = model(0, None)
+    with pytest.raises(ValueError, match=r"^n_latents: expected"):
+        horn.free_energy(params, x, y, n_latents=0)
+
+
+@pytest.mark.parametrize("data", [None, [1, 2, 3], np.ones((2, 4)), np.ones((4, 1))])
+def test_data_that_is_no_pair_is_refused_by_name(data):
+    message = rf"^data: expected inputs and observations \(x, y\), got {type(data).__name__}$"
+    with pytest.raises(TypeError, match=message):
+        horn.fit(model(0, None)[0], data, np.random.default_rng(0))
+
+
+def test_networks_that_are_none_are_refused_by_name():
+    params, x, y = model(0, (4,))
+    wide = horn.Params(params.f, horn.init(np.random.default_rng(0), (4,), (4, 3)).g[1:])
+    for bad, error, message in (
+        ((params.f, params.g), TypeError, "params: expected horn.Params, got tuple"),
+        (params._replace(f=None), TypeError, "params.f: expected a tuple of Affine layers, got NoneType"),
+        (params._replace(f=params.f[:-1]), ValueError, r"params.f\[1\].W: expected shape \(2, 4\), got shape \(3, 4\)"),
+        (params._replace(g=None), TypeError, "params.g: expected a tuple of Affine layers, got NoneType"),
+        (params._replace(g=params.g[:-1]), ValueError, r"params.g\[0\].W: expected shape \(2, 2\), got shape \(4, 2\)"),
+        (wide, ValueError, r"params.g\[0\].W: expected shape \(k, 2\), got shape \(3, 4\)"),
+    ):
+        with pytest.raises(error, match=f"^{message}$"):
+            horn.infer(bad, x, y)
+
+
+def test_inputs_of_another_width_are_refused_by_name():
+    params, x, y = model(0, None)
+    flat = params._replace(f=(params.f[0]._replace(W=params.f[0].W[:, 0]), *params.f[1:]))
+    with pytest.raises(ValueError, match=r"^params.f\[0\].W: expected shape \(k, d\), got shape \(4,\)$"):
+        horn.infer(flat, x, y)

@@ -158,6 +158,36 @@ def test_every_run_gives_the_same_bytes_whatever_the_number_of_jobs(tmp_path):
     assert trees[0] == trees[1] == trees[2]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_figures_that_share_a_training_are_made_one_after_the_other_by_one_process(book, jobs):
+    shares = 'SHARES = "materials.training"'
+    count = "style.seen = getattr(style, 'seen', 0) + 1"
+    compute = f"import os; {count}; time.sleep(0.5); return {{'y': np.array([os.getpid(), style.seen]), 'source': ''}}"
+    book.add("one/a", compute, shares)
+    book.add("one/b")
+    book.add("one/c", "1 / 0", shares)
+    book.add("two/d", compute, shares)
+    status, _, err = book.run("--quick", "--jobs", jobs)
+    assert (status, err.splitlines()[-1]) == (1, "failed: one/c")
+    records = [json.loads((book.figures / f"quick/{name}.json").read_text()) for name in ("one/a", "two/d")]
+    (process, _), (same, _) = places = [record["quick"]["y"] for record in records]
+    assert process == same
+    assert [seen for _, seen in places] == [1, 2]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_mistake_in_a_script_is_shown_where_it_was_made(book, jobs):
+    book.add("one/a", "1 / 0")
+    book.add("one/b")
+    assert "scripts/one/a.py" in book.run("--jobs", jobs)[2]
+
+
+def test_a_process_that_dies_fails_its_figures_by_name(book):
+    book.add("one/a", "import os; os._exit(3)")
+    status, _, err = book.run("--jobs", 2)
+    assert (status, err.splitlines()[-1]) == (1, "failed: one/a")
+
+
 # Failing
 
 

@@ -72,6 +72,16 @@ def test_the_gradient_vanishes_at_the_fit(seed, classes, decay):
 
 
 @given(seeds, decays)
+def test_from_another_fit_the_same_minimum_is_reached_in_fewer_steps(seed, decay):
+    _, x, labels = problem(seed)
+    fitted, near = (fit(x, labels, 3, some, tol=1e-8) for some in (decay, 1.01 * decay))
+    again = fit(x, labels, 3, decay, start=near, tol=1e-8)
+    np.testing.assert_allclose(flatten(again), flatten(fitted), atol=1e-4)
+    stays = fit(x, labels, 3, decay, start=fitted, max_iterations=1)
+    np.testing.assert_allclose(flatten(stays), flatten(fitted), atol=1e-6)
+
+
+@given(seeds, decays)
 def test_no_neighbour_of_the_fit_has_less_loss(seed, decay):
     step, x, labels = problem(seed)
     fitted = fit(x, labels, 3, decay, tol=1e-8)
@@ -191,6 +201,8 @@ X, LABELS = np.eye(4), np.array([0, 1, 2, 0])
         ("n_classes", {"n_classes": 3.0}),
         ("decay", {"decay": 0.0}),
         ("decay", {"decay": np.inf}),
+        ("start.W", {"start": Params(np.zeros((3, 3)), np.zeros(3))}),
+        ("start.b", {"start": Params(np.zeros((4, 3)), np.zeros(4))}),
         ("tol", {"tol": 0.0}),
         ("max_iterations", {"max_iterations": 0}),
     ],
