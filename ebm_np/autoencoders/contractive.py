@@ -83,16 +83,15 @@ def penalty_grad(encoder: Layers, hs: list[Array], f: str, q: Array) -> tuple[li
     B = _chain(encoder, slopes)
     top = slopes[-1]
     in_slopes = [2 * q[:, None] * top * _row_energies(B[0])]
-    Q = 2 * _shared(q[:, None] * top**2, B[0])[:, :, None] * B[0]
+    weights = 2 * q[:, None] * top**2
+    Q = (weights.sum(axis=0) if B[0].ndim == 2 else weights)[..., None] * B[0]
     in_matrices: list[Array] = []
-    for i, above in enumerate(B[1:]):
-        s = slopes[i]
-        M = above * s[:, None, :]
-        in_matrices.append(M.reshape(-1, M.shape[-1]).T @ Q.reshape(-1, Q.shape[-1]))
-        in_M = Q @ encoder[i].W.T
-        in_slopes.insert(-1, (above * in_M).sum(axis=1))
-        Q = _shared(in_M * s[:, None, :], above)
-    in_matrices.append(Q[0])
+    for layer, s, above in zip(encoder, slopes, B[1:], strict=False):
+        own = "ij" if above.ndim == 2 else "nij"
+        in_matrices.append(_product(f"{own},nj,nid->jd", above, s, Q))
+        in_slopes.insert(-1, _product(f"{own},nid,jd->nj", above, Q, layer.W))
+        Q = _product(f"nid,nj,jd->{own}", Q, s, layer.W)
+    in_matrices.append(Q)
     curvature = ACTIVATIONS[f].curvature
     return in_matrices, [g * curvature(h) for g, h in zip(in_slopes, hs[1:], strict=True)]
 
@@ -103,17 +102,17 @@ def _slopes(hs: list[Array], f: str) -> list[Array]:
 
 
 def _chain(encoder: Layers, slopes: list[Array]) -> list[Array]:
-    """Return B_0, ..., B_(L-1), derivation 1; the last is one for all samples, (1, k, k_(L-1))."""
-    B = [encoder[-1].W[None]]
+    """Return B_0, ..., B_(L-1), derivation 1; the last is one for all samples, (k, k_(L-1))."""
+    B = [encoder[-1].W]
     for layer, s in zip(encoder[-2::-1], slopes[-2::-1], strict=True):
-        B.append((B[-1] * s[:, None, :]) @ layer.W)
+        B.append(_product("ij,nj,jd->nid" if B[-1].ndim == 2 else "nij,nj,jd->nid", B[-1], s, layer.W))
     return B[::-1]
+
+
+def _product(subscripts: str, *factors: Array) -> Array:
+    """Return a product of three, in the order that costs least: D_l belongs to the smaller of its neighbours."""
+    return np.einsum(subscripts, *factors, optimize=True)
 
 
 def _row_energies(B: Array) -> Array:
     return np.square(B).sum(axis=-1)
-
-
-def _shared(per_sample: Array, B: Array) -> Array:
-    """Return dL/dB from the gradient of each sample: the sum of these, where B is one for all samples."""
-    return per_sample.sum(axis=0, keepdims=True) if len(B) == 1 else per_sample
