@@ -53,7 +53,7 @@ def _kept(rng: np.random.Generator, n_units: int, n_patterns: int, n: int, quick
     """Return the part of ten patterns that are still there after four sweeps, over several networks."""
     kept = []
     for _ in range(2 if quick else min(max(8, 8_000 // n_patterns), 100)):
-        patterns = 2.0 * rng.integers(0, 2, (n_patterns, n_units)) - 1
+        patterns = (2 * rng.integers(0, 2, (n_patterns, n_units)) - 1).astype(np.float32)
         start = patterns[:10]
         state = dense_memory.settle(patterns, start, n, rng, max_iter=4).state
         kept.append((np.diag(hopfield.overlaps(start, state)) > 0.95).mean())

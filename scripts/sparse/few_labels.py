@@ -8,7 +8,7 @@ one half of the labelled digits, by the errors on the other. In each draw the la
 
 The remark comes out: ten labels a class do for the learned features what takes about 200 of them on raw pixels. But
 most of that is no learning: random kernels of unit norm, with the same shrinkage and cells, come three quarters of the
-way. Learning takes about another fifth off their error where labels are few, and a tenth at 1,000 a class. Most of this
+way. Learning takes about a quarter off their error where labels are few, and a tenth at 1,000 a class. Most of this
 is due to the kernels: that the encoder was trained too, and they with it, adds little, and next to nothing from 100
 labels on. (The note would train the features further, with the labels; here they stay as they are.)
 """
