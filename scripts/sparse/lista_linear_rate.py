@@ -37,6 +37,8 @@ LAMBDAS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 FEW, MANY = {2e-2: 1, 1e-2: 2, 5e-3: 2, 2e-3: 1}, {2e-2: 1, 1e-2: 2, 5e-3: 1, 2e-3: 1, 1e-3: 1}
 """Epochs at each rate, for 2 K numbers and for V."""
 LEARNED, SELECTED = "V learned as well", "ALISTA with selection"
+LINE = 4.0
+"""Decibels between two labels, so that none hides another."""
 COLOURS = {"ISTA": style.BLUE, "FISTA": style.SKY, "ALISTA": style.ORANGE, LEARNED: style.PURPLE, SELECTED: style.RED}
 
 
@@ -93,18 +95,13 @@ def draw(data: dict[str, Any]) -> Figure:
     figure, (left, right) = style.new(9.2, 4.6, data["source"], ncols=2, width_ratios=[2.1, 1])
     n_steps = len(data["ISTA"]) - 1
     lams = dict(zip(("ISTA", "FISTA"), data["lam of ISTA, FISTA"], strict=True))
-    for name, colour in COLOURS.items():
-        error = data[name]
+    lowest = np.inf
+    for name in sorted(COLOURS, key=lambda name: -data[name][-1]):
+        error, colour = data[name], COLOURS[name]
         left.plot(error, "o-", color=colour, markersize=3)
         what = rf"{name}, $\lambda = {lams[name]:g}$" if name in lams else name
-        left.text(
-            n_steps + 0.4,
-            error[-1],
-            f"{what}: \N{MINUS SIGN}{-error[-1]:.0f} dB",
-            color=colour,
-            va="center",
-            backgroundcolor="white",
-        )
+        said, lowest = f"{what}: \N{MINUS SIGN}{-error[-1]:.0f} dB", min(error[-1], lowest - LINE)
+        left.text(n_steps + 0.4, lowest, said, color=colour, va="center", backgroundcolor="white")
     left.set(
         xlabel="step $t$", ylabel=r"$10\,\log_{10}\ E\|z(t) - z^*\|^2 \,/\, E\|z^*\|^2$   (dB)",
         xlim=(0, 1.56 * n_steps), title="Error of the codes",

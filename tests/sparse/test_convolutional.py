@@ -585,6 +585,7 @@ def test_where_lam_is_huge_all_codes_are_zero_wherever_they_start(method, dtype,
         found = infer(params, y, lam, method, z0=z0)
         assert not found.z.any()
         np.testing.assert_allclose(found.energy, (y**2).sum(axis=(1, 2, 3)), rtol=1e-6)
+    assert infer(params, y, 1e-3 * largest, method, z0=np.full((2, 2, 4, 4), 1e5)).n_iter == 0  # 0 is the minimum
     with pytest.raises(ValueError, match=r"^z0: expected numbers up to"):
         infer(params, y, 1.0, method, z0=np.full((2, 2, 4, 4), 2 * largest**0.5))
 
