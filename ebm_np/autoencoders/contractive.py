@@ -40,6 +40,7 @@ U^T, then
 Source: notes 08-3, "Contractive Autoencoder", figure 4; Rifai, Vincent, Muller, Glorot & Bengio 2011.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,9 @@ from ebm_np.autoencoders import network
 from ebm_np.foundations import validation
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.layers import ACTIVATIONS, Layers, checked_layers, mlp_forward
+
+_product = partial(np.einsum, optimize=True)
+"""A product of three in the order that costs least: D_l belongs to the smaller of its neighbours."""
 
 
 def init(
@@ -86,11 +90,11 @@ def penalty_grad(encoder: Layers, hs: list[Array], f: str, q: Array) -> tuple[li
     weights = 2 * q[:, None] * top**2
     Q = (weights.sum(axis=0) if B[0].ndim == 2 else weights)[..., None] * B[0]
     in_matrices: list[Array] = []
-    for layer, s, above in zip(encoder, slopes, B[1:], strict=False):
-        own = "ij" if above.ndim == 2 else "nij"
+    for i, above in enumerate(B[1:]):
+        s, W, own = slopes[i], encoder[i].W, "ij" if above.ndim == 2 else "nij"
         in_matrices.append(_product(f"{own},nj,nid->jd", above, s, Q))
-        in_slopes.insert(-1, _product(f"{own},nid,jd->nj", above, Q, layer.W))
-        Q = _product(f"nid,nj,jd->{own}", Q, s, layer.W)
+        in_slopes.insert(-1, _product(f"{own},nid,jd->nj", above, Q, W))
+        Q = _product(f"nid,nj,jd->{own}", Q, s, W)
     in_matrices.append(Q)
     curvature = ACTIVATIONS[f].curvature
     return in_matrices, [g * curvature(h) for g, h in zip(in_slopes, hs[1:], strict=True)]
@@ -104,14 +108,10 @@ def _slopes(hs: list[Array], f: str) -> list[Array]:
 def _chain(encoder: Layers, slopes: list[Array]) -> list[Array]:
     """Return B_0, ..., B_(L-1), derivation 1; the last is one for all samples, (k, k_(L-1))."""
     B = [encoder[-1].W]
-    for layer, s in zip(encoder[-2::-1], slopes[-2::-1], strict=True):
-        B.append(_product("ij,nj,jd->nid" if B[-1].ndim == 2 else "nij,nj,jd->nid", B[-1], s, layer.W))
-    return B[::-1]
-
-
-def _product(subscripts: str, *factors: Array) -> Array:
-    """Return a product of three, in the order that costs least: D_l belongs to the smaller of its neighbours."""
-    return np.einsum(subscripts, *factors, optimize=True)
+    for i in reversed(range(len(encoder) - 1)):
+        own = "ij" if B[0].ndim == 2 else "nij"
+        B.insert(0, _product(f"{own},nj,jd->nid", B[0], slopes[i], encoder[i].W))
+    return B
 
 
 def _row_energies(B: Array) -> Array:

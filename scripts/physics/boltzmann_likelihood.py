@@ -49,7 +49,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     start, seen = digit_machines.untrained(rng, v, 6 if quick else HIDDEN), []
     for schedule, centred, _ in RUNS.values():
         schedule = tuple((1, rate) for _, rate in schedule) if quick else schedule
-        params, looks = _trained(start, v, test, rng, schedule, centred)
+        params, looks = _trained(start, v, test, rng, schedule, centred, 100 if quick else 1_000)
         seen.append(looks)
     mean = v.mean(axis=0)
     return {
@@ -62,7 +62,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
 
 
 def _trained(
-    params: Params, v: Array, test: Array, rng: np.random.Generator, schedule: Any, centred: bool
+    params: Params, v: Array, test: Array, rng: np.random.Generator, schedule: Any, centred: bool, n_steps: int
 ) -> tuple[Params, list[list[float]]]:
     """Return the machine, and log p, log PL, annealed log p and its error of test digits at each look."""
     looks: list[list[float]] = []
@@ -70,7 +70,7 @@ def _trained(
 
     def watch(epoch: int, params: Params) -> None:
         if done + epoch in LOOKS and (epoch or not done):
-            looks.append(_look(params, test, v.mean(axis=0), rng))
+            looks.append(_look(params, test, v.mean(axis=0), rng, n_steps))
 
     for n_epochs, rate in schedule:
         params = digit_machines.train(params, v, rng, [(n_epochs, rate)], centred=centred, watch=watch)
@@ -78,10 +78,10 @@ def _trained(
     return params, looks
 
 
-def _look(params: Params, test: Array, mean: Array, rng: np.random.Generator) -> list[float]:
+def _look(params: Params, test: Array, mean: Array, rng: np.random.Generator, n_steps: int) -> list[float]:
     exact = partition.log_likelihood(params, test).mean(dtype=np.float64)
     pseudo = boltzmann.log_pseudo_likelihood(params, test[:1_000]).mean(dtype=np.float64)
-    found = partition.anneal(params, rng, mean)
+    found = partition.anneal(params, rng, mean, n_steps=n_steps)
     estimate = -boltzmann.free_energy(params, test).mean(dtype=np.float64) - found.log_z
     return [float(number) for number in (exact, pseudo, estimate, found.error)]
 

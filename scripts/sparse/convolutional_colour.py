@@ -32,13 +32,13 @@ CORNER, PIXELS = (120, 230), 192
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return kernels, the maps of a part of one photograph, and what is rebuilt of it."""
     normalised, source = materials.contrast_images(gray=False)
-    y = images.random_crops(normalised, rng, 16 if quick else 500, 48)
+    y = images.random_crops(normalised, rng, 8 if quick else 500, 48)
     start = convolutional.Params(materials.smooth_kernels(rng, M, 3, SIZE))
-    fitted = convolutional_dictionary.fit(start, y, rng, lam=LAM, n_sweeps=1)
+    fitted = convolutional_dictionary.fit(start, y, rng, lam=LAM, n_steps=20, n_sweeps=1)
     found = photographs.load(gray=False)
     which = found.names.index(SHOWN) if SHOWN in found.names else 0
     top, left = CORNER if SHOWN in found.names else (0, 0)
-    side = 64 if quick else PIXELS
+    side = 48 if quick else PIXELS
     part = (slice(top, top + side), slice(left, left + side))
     photograph, seen = found.images[which], normalised[which].astype(np.float64)
     image = images.channels_first([seen[part]])

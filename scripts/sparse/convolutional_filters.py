@@ -50,7 +50,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
             start = convolutional_autoencoder.from_kernels(materials.smooth_kernels(rng, M, 1, SIZE), "shrink", LAM)
             fits.append(
                 convolutional_autoencoder.fit(
-                    start, y, rng, alpha=ALPHA, lam=LAM, n_epochs=2 if quick else 8, batch_size=8, rate=3e-3, n_steps=10
+                    start, y, rng, alpha=ALPHA, lam=LAM, n_epochs=2 if quick else 6, batch_size=8, rate=3e-3, n_steps=10
                 )
             )
         best = min(fits, key=lambda fit: fit.history[-1])
