@@ -141,9 +141,9 @@ def _outcomes(
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
-        # the long lists first, so that no process is left alone with one
-        lists.sort(key=len, reverse=True)
-        futures = {pool.submit(_all, work, names, folder, quick): names for names in lists}
+        # lists, and the end of the book, take longest: they go first, so that no process is left alone with one
+        longest = sorted(reversed(lists), key=len, reverse=True)
+        futures = {pool.submit(_all, work, names, folder, quick): names for names in longest}
         for future in as_completed(futures):
             for i, name in enumerate(futures[future]):
                 yield name, partial(_ith, future, i)

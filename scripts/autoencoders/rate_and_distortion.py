@@ -38,7 +38,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     noise = rng.integers(2**32)
     for beta in BETAS:
         model = variational.Model(beta=beta)
-        params = variational.fit(start, y, rng, model, n_epochs=1 if quick else 12).params
+        params = variational.fit(start, y, rng, model, n_epochs=1 if quick else 10).params
         points.append([float(part.mean(dtype=np.float64)) for part in variational.parts(params, test, eps, model)])
         _, v = variational.encode(params, test, model)
         used.append(int(np.sum(v.mean(axis=0) < 0.5)))

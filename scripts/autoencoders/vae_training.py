@@ -27,7 +27,7 @@ TEST = (
 TOLERANCE = 0.02
 SHARES = "digit_networks.variational_by_epoch"
 MODEL = digit_networks.VARIATIONAL
-SCHEDULE = ((6, 5e-4), (4, 2e-4), (3, 5e-5))
+SCHEDULE = ((5, 5e-4), (3, 2e-4), (2, 5e-5))
 """Epochs, and Adam's rate, after the first ten."""
 N_IMPORTANCE, N_JUDGED = 200, 1_000
 

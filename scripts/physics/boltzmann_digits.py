@@ -1,6 +1,6 @@
 """What a Boltzmann machine of 500 hidden units knows about digits.
 
-Trained on black-and-white digits for 30 epochs (persistent chains, centred gradient, rate .05 falling to .002). Top
+Trained on black-and-white digits for 20 epochs (persistent chains, centred gradient, rate .05 falling to .002). Top
 left, filters: the 60 columns of W that are largest; a hidden unit is on where there is ink in red and none in blue: an
 end of a stroke, a bend, a piece of paper. Below, test digits: upper halves are given and held fast, lower halves drawn
 by 500 steps, three times each. What the half decides comes out the same each time; what it leaves open is open. Right,
@@ -28,7 +28,7 @@ TEST = "tests/physics/test_boltzmann.py::test_clamped_units_stay_and_the_others_
 TOLERANCE = 0.1
 CHANCE = ("filters", "chains", "halves")
 HIDDEN = 500
-SCHEDULE = ((10, 0.05), (10, 0.02), (5, 0.005), (5, 0.002))
+SCHEDULE = ((8, 0.05), (6, 0.02), (3, 0.005), (3, 0.002))
 """Epochs, and rate."""
 FILTERS, CHAINS, DRAWS = 60, 11, 3
 TIMES = np.array([0, 1, 10, 100, 1_000, 2_000, 3_000, 4_000, 5_000])

@@ -2,7 +2,7 @@
 
 A machine of 9 visible and 8 hidden units learns bars and stripes; its 512 x 256 states are enumerated at will. All
 start alike and go down their own gradient at the same rate, 192 chains where there are chains. Left: how far the exact
-log-likelihood is from the best possible (the mean of four seeds, and their range). CD-1 stays half a nat away and then
+log-likelihood is from the best possible (the mean of three seeds, and their range). CD-1 stays half a nat away and then
 turns back: it digs where one step from the data leads and never looks elsewhere, so that states far from all data keep
 their probability. Persistent chains look elsewhere and follow the exact gradient, until couplings have grown so large
 that they stick: then they chase one mode after another. Tempered chains, which walk further, do not stick, and ten
@@ -50,7 +50,7 @@ STAGES = (0, 300, 1_000, 3_000, 6_000)
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return log-likelihoods while training, (seeds, methods, looks), and angles, (stages, steps)."""
-    n_seeds, n_epochs, every = (1, 300, 30) if quick else (4, 6_000, 50)
+    n_seeds, n_epochs, every = (1, 300, 30) if quick else (3, 6_000, 50)
     v = bars.bars_and_stripes(3)
     values, kept = np.zeros((n_seeds, len(METHODS), n_epochs // every + 1)), {}
     for seed in range(n_seeds):
