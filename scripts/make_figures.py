@@ -142,8 +142,8 @@ def _outcomes(
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
         # lists, and the end of the book, take longest: they go first, so that no process is left alone with one
-        longest = sorted(reversed(lists), key=len, reverse=True)
-        futures = {pool.submit(_all, work, names, folder, quick): names for names in longest}
+        lists.sort(key=len)
+        futures = {pool.submit(_all, work, names, folder, quick): names for names in reversed(lists)}
         for future in as_completed(futures):
             for i, name in enumerate(futures[future]):
                 yield name, partial(_ith, future, i)
