@@ -37,7 +37,7 @@ RUNS = {
     "centred, rate .01": (((50, 0.01),), True, style.SKY),
     "centred, rate .03 to .001": (((15, 0.03), (20, 0.01), (10, 0.003), (5, 0.001)), True, style.BLUE),
 }
-LOOKS = (0, 1, 3, 5, 10, 15, 30, 50)
+LOOKS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50)
 """Epochs after which likelihoods are taken."""
 STEPS = np.array([10, 30, 100, 300, 1_000, 3_000, 10_000])
 

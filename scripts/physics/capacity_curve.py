@@ -23,7 +23,7 @@ EQUATION = "m = erf(y),  P/N = (1/2) [erf(y) / y - (2 / sqrt(pi)) exp(-y^2)]^2"
 FUNCTION = "ebm_np.physics.capacity.kept"
 TEST = "tests/physics/test_capacity.py::test_a_thousand_units_keep_120_patterns_and_not_160"
 SIZES = {250: 800, 500: 400, 1_000: 200, 2_000: 100, 4_000: 50}
-"""Units, and networks for each load near the jump or beyond; five times as many below."""
+"""Units, and networks for each load near the jump or beyond; eight times as many below."""
 QUICK_SIZES = {100: 40, 200: 20, 400: 10}
 SAFE = np.array([0.05, 0.1, 0.12])
 LOADS = np.array([*SAFE, 0.13, 0.135, 0.14, 0.145, 0.15, 0.155, 0.16, 0.17, 0.18, 0.2])
@@ -53,7 +53,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
         "any power": np.array([power[0], np.sqrt(np.diag(power[1]))]),
         "curve": np.array([curve, mean_field.overlap(curve)]),
         "deviation": overlap[:, : len(SAFE)] - mean_field.overlap(SAFE),
-        "source": f"random patterns; networks: {networks} units, 5 x below 0.125",
+        "source": f"random patterns; networks: {networks} units, 8 x below 0.125",
     }
 
 
@@ -72,7 +72,7 @@ def draw(data: dict[str, Any]) -> Figure:
 
 def _experiment(rng: np.random.Generator, n_units: int, n_trials: int) -> tuple[Array, Array, tuple[float, float]]:
     """Return mean overlaps and their standard errors for all loads, and the load where half are kept, with its own."""
-    counts = np.where(np.isin(LOADS, SAFE), 5 * n_trials, n_trials)
+    counts = np.where(np.isin(LOADS, SAFE), 8 * n_trials, n_trials)
     found = [capacity.kept(rng, n_units, round(a * n_units), t) for a, t in zip(LOADS, counts, strict=True)]
     success = np.array([overlaps[:n_trials] > KEPT for overlaps in found]).astype(float)
     error = [overlaps.std(ddof=1) / np.sqrt(len(overlaps)) for overlaps in found]
