@@ -67,9 +67,9 @@ def denoiser(quick: bool) -> tuple[network.Network, network.Network]:
 
 
 @cache
-def variational_by_epoch(quick: bool) -> list[variational.Params]:
-    """Return the variational auto-encoder, untrained and after each of its first ten epochs (two if quick)."""
-    rng, (y, _, _) = np.random.default_rng(0), gray("train", 2_000 if quick else None)
+def variational_by_epoch(quick: bool) -> tuple[list[variational.Params], str]:
+    """Return the variational one, untrained and after each of its first ten epochs (two if quick), and a source."""
+    rng, (y, _, source) = np.random.default_rng(0), gray("train", 2_000 if quick else None)
     start = variational.init(rng, WIDTHS, power=1 / 3, last=0, dtype=np.float32)
     seen: list[variational.Params] = []
 
@@ -77,4 +77,4 @@ def variational_by_epoch(quick: bool) -> list[variational.Params]:
         seen.append(params)
 
     variational.fit(start, y, rng, VARIATIONAL, n_epochs=2 if quick else 10, rate=RATE, watch=watch)
-    return seen
+    return seen, source

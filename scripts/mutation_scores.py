@@ -24,10 +24,14 @@ class Score(NamedTuple):
     killed: int
     code: str
 
+    @property
+    def share(self) -> float:
+        """That of the mutants that were killed."""
+        return self.killed / self.mutants
+
     def row(self) -> str:
         """Return it as the table has it."""
-        share = f"{100 * self.killed / self.mutants:.1f} %"
-        return f"| {self.module} | {self.mutants} | {self.killed} | {share} | {self.code} |"
+        return f"| {self.module} | {self.mutants} | {self.killed} | {100 * self.share:.1f} % | {self.code} |"
 
 
 def mark(source: str) -> str:
@@ -60,7 +64,7 @@ def main() -> None:
     old = [score.module for score in found if mark(path(score.module).read_text("utf-8")) != score.code]
     for module in old:
         print(f"{module}: changed since it was measured")
-    least = min(found, key=lambda score: score.killed / score.mutants)
+    least = min(found, key=lambda score: score.share)
     print(f"{len(found) - len(old)} of {len(found)} scores are of today's code; the least is\n{least.row()}")
 
 

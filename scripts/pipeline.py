@@ -186,15 +186,19 @@ def _compare(recorded: Any, computed: Any, tolerance: float, where: str) -> None
 
 
 def _order(name: str) -> int:
-    """Return the number that ORDER gives in the text of a script; those without one come last."""
-    found = re.search(r"^ORDER = (\d+)$", _text(name), re.MULTILINE)
-    return int(found[1]) if found else sys.maxsize
+    """Return the number that ORDER gives; scripts without one come last."""
+    return int(_constant(name, r"ORDER = (\d+)") or sys.maxsize)
 
 
 def _shares(name: str) -> str:
-    """Return the training that SHARES names in the text of a script, or else the name of the script."""
-    found = re.search(r'^SHARES = "(.+)"$', _text(name), re.MULTILINE)
-    return found[1] if found else name
+    """Return the training that SHARES names, or else the name of the script."""
+    return _constant(name, r'SHARES = "(.+)"') or name
+
+
+def _constant(name: str, line: str) -> str | None:
+    """Return what a line in the text of a script says, which is not imported for that; None if it has no such line."""
+    found = re.search(f"^{line}$", _text(name), re.MULTILINE)
+    return found[1] if found else None
 
 
 def _text(name: str) -> str:

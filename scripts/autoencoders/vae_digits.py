@@ -41,9 +41,8 @@ INKS = (
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return reconstructions, samples, an interpolation, and the means of 1,000 test digits on their two main axes."""
-    source = digit_networks.gray("train", 2_000 if quick else None)[2]
+    (*_, params), source = digit_networks.variational_by_epoch(quick)
     test, labels, _ = digit_networks.gray("test", 1_000)
-    params = digit_networks.variational_by_epoch(quick)[-1]
     chosen = test[materials.one_of_each(labels)]
     mu, v = variational.encode(params, test, MODEL)
     centred = mu - mu.mean(axis=0)

@@ -34,9 +34,9 @@ N_IMPORTANCE, N_JUDGED = 200, 1_000
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return C and KL of training and test digits after each epoch, and the gap between the bound and log p(y)."""
-    y, _, source = digit_networks.gray("train", 2_000 if quick else None)
+    y, _, _ = digit_networks.gray("train", 2_000 if quick else None)
     test, _, _ = digit_networks.gray("test", 500 if quick else None)
-    by_epoch = digit_networks.variational_by_epoch(quick)
+    by_epoch, source = digit_networks.variational_by_epoch(quick)
     eps = rng.standard_normal((len(test), digit_networks.WIDTHS[-1]), np.float32)
     rates, seen = [digit_networks.RATE] * (len(by_epoch) - 1), list[list[float]]()
 
