@@ -18,7 +18,9 @@ patterns are still kept is 0.16 for N = 1,000 and comes down to 0.138, the exces
 Source: blog 004, "Hopfield networks" ("between 0.14 N and 0.15 N"); Amit, Gutfreund & Sompolinsky 1985, 1987.
 """
 
+import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -71,7 +73,7 @@ def kept(rng: np.random.Generator, n_units: int, n_patterns: int, n_trials: int)
     overlaps, at_once = list[Array](), max(1, 8 * GROUP // (n_units * n_patterns))
     for first in range(0, validation.count("n_trials", n_trials), at_once):
         shape = min(at_once, n_trials - first), n_patterns, n_units
-        patterns = 2 * rng.integers(0, 2, shape, np.int8).astype(dtype) - 1
+        patterns = _random_signs(rng, shape, dtype)
         settled = retrieve(patterns, patterns[:, 0])
         overlaps.extend((settled.state * patterns[:, 0]).mean(axis=1, dtype=np.float64))
     return np.array(overlaps)
@@ -107,6 +109,15 @@ def half_load(loads: Array, successes: Array) -> tuple[float, float]:
             error = np.sqrt(slope @ np.linalg.solve(hessian, slope))
             return float(middle - unit * b[0] / b[1]), float(unit * error)
     raise ValueError("successes: expected some and not all at more than one load, or at one between others")
+
+
+def _random_signs(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return numbers that are 1 or -1, each with probability 1/2: a bit a number, not a byte."""
+    n = math.prod(shape)
+    signs = np.unpackbits(np.frombuffer(rng.bytes(-(-n // 8)), np.uint8), count=n).astype(dtype)
+    signs *= 2
+    signs -= 1
+    return signs.reshape(shape)
 
 
 def _retrieve(patterns: Array, s: Array, max_iter: int) -> Settled:

@@ -89,10 +89,12 @@ def fit(
         felt = fields(params, data)
         start = sample(sigmoid(felt), rng)[None] if method == "cd" else h
         chains, felt_there, h = _steps(params, start, t, n_steps, rng)
-        loss, grads, h_data = _contrast(params, (data, chains[-1]), (felt, felt_there[-1]))
+        both, a = np.concatenate([data, chains[-1]]), np.concatenate([felt, felt_there[-1]])
+        signs, p = _signs(len(data), len(both), v.dtype), sigmoid(a)
+        loss = float(signs @ free_energy_of(params, both, a))
         if centred:
-            lam = lam + 0.01 * (h_data - lam)
-            grads = _centred(grads, mu, lam)
+            lam = lam + 0.01 * (p[: len(data)].mean(axis=0) - lam)
+        grads = _centred(both, p, signs, mu, lam) if centred else grad_params(both, p, signs)
         return loss, grads._replace(W=grads.W + decay * params.W) if decay else grads
 
     optimizer = gradient_descent(0.01) if optimizer is None else optimizer
@@ -107,19 +109,15 @@ def _inverse_temperatures(method: str, n: int, dtype: Any) -> Array:
     return t if method == "tempering" else t[-1:]
 
 
-def _contrast(params: Params, v: tuple[Array, Array], felt: tuple[Array, Array]) -> tuple[float, Params, Array]:
-    """Return the loss (1), its gradient and <p(h|v)>_data, from data, dreams and the hidden units' fields there."""
-    n_data, n_dreams = map(len, v)
-    weights = np.repeat(np.array([1 / n_data, -1 / n_dreams], v[0].dtype), (n_data, n_dreams))
-    both, a = np.concatenate(v), np.concatenate(felt)
-    p = sigmoid(a)
-    return float(weights @ free_energy_of(params, both, a)), grad_params(both, p, weights), p[:n_data].mean(axis=0)
+def _signs(n_data: int, n: int, dtype: Any) -> Array:
+    """Return the weight of each sample in (1): of the first n_data, the data, then of the dreams, n in all."""
+    return np.repeat(np.array([1 / n_data, -1 / (n - n_data)], dtype), (n_data, n - n_data))
 
 
-def _centred(grads: Params, mu: Array, lam: Array) -> Params:
-    """Return the gradient of derivation 3 from the plain one; both point uphill."""
-    W = grads.W - np.outer(mu, grads.c) - np.outer(grads.b, lam)
-    return Params(W, grads.b - W @ lam, grads.c - mu @ W)
+def _centred(v: Array, p: Array, weights: Array, mu: Array, lam: Array) -> Params:
+    """Return the gradient of derivation 3, uphill, from v and p(h|v) of data and dreams; the weights' sum must be 0."""
+    W, b, c = grad_params(v - mu, p - lam, weights)  # b, c: those of v, p, as weights that sum to 0 see no offset
+    return Params(W, b - W @ lam, c - mu @ W)
 
 
 def _steps(params: Params, h: Array, t: Array, n_steps: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:

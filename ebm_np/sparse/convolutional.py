@@ -46,7 +46,7 @@ from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.convolution import BOUNDARIES, convolve, correlate, kernel_grad, largest_eigenvalue
 from ebm_np.foundations.results import ConvergenceWarning, Inference
 from ebm_np.sparse import convolutional_working_set
-from ebm_np.sparse.operator_fista import Look, duality_gap, fista, settle
+from ebm_np.sparse.operator_fista import Cost, Look, duality_gap, fista, settle
 from ebm_np.sparse.sparse_coding import SINGLE
 
 METHODS = ("fista", "working_set")
@@ -177,7 +177,7 @@ def infer(
 def iterates(
     params: Params, y: Array, z: Array, lam: float, boundary: str = "full", pull: Pull | None = None
 ) -> Iterator[tuple[Array, Look]]:
-    """Yield FISTA's z(0), z(1), ... for ever, each with its energy and gap: `operator_fista` with derivations 3, 4."""
+    """Yield FISTA's z(0), z(1), ... for ever, each with its `Look`: `operator_fista` with derivations 3, 4."""
     L = 2 * largest_eigenvalue(params.K, z.shape[2:], boundary) + (2 * pull.alpha if pull is not None else 0)
     L = L or 1.0  # K = 0: any length will do
     return fista(_look(params, y, lam, boundary, pull, L), z, lam / L)
@@ -235,17 +235,22 @@ def _look(params: Params, y: Array, lam: float, boundary: str, pull: Pull | None
 
     def look(z: Array) -> Look:
         residual = y - decode(params, z, boundary)
-        square, inner, l1 = _sum(residual**2), _sum(residual * y), _sum(np.abs(z))
         c = correlate(residual, params.K, boundary)
         if pull is not None:
-            short = pull.z_tilde - z
-            square, inner = square + pull.alpha * _sum(short**2), inner + pull.alpha * _sum(short * pull.z_tilde)
-            c += z.dtype.type(pull.alpha) * short
+            c += z.dtype.type(pull.alpha) * (pull.z_tilde - z)
         c *= 2
         most = np.maximum(c.max(axis=(1, 2, 3)), -c.min(axis=(1, 2, 3)))
         c *= z.dtype.type(1 / L)
         c += z
-        return Look(c, square + lam * l1, duality_gap(square, inner, most, l1, lam))
+
+        def cost() -> Cost:
+            square, inner, l1 = _sum(residual**2), _sum(residual * y), _sum(np.abs(z))
+            if pull is not None:
+                short = pull.z_tilde - z
+                square, inner = square + pull.alpha * _sum(short**2), inner + pull.alpha * _sum(short * pull.z_tilde)
+            return Cost(square + lam * l1, duality_gap(square, inner, most, l1, lam))
+
+        return Look(c, cost)
 
     return look
 

@@ -263,7 +263,8 @@ def fit(
         path = convolutional.iterates(kernels, some, start, lam, boundary, pull)
         z, at = next(islice(path, n_steps, None))
         mean = np.full(len(batch), 1 / len(batch), y.dtype)
-        return at.energy.mean(dtype=np.float64), energy_grad_params(params, some, z, alpha, mean, boundary, guess)
+        grads = energy_grad_params(params, some, z, alpha, mean, boundary, guess)
+        return at.cost().energy.mean(dtype=np.float64), grads
 
     optimizer = projected(adam(rate), _held, lambda at, grads: grads._replace(K=tangent(at.K, grads.K, (1, 2, 3))))
     options: dict[str, Any] = {"n_epochs": n_epochs, "batch_size": batch_size, "rng": rng, "callback": callback}

@@ -136,7 +136,7 @@ def fit(
             n_batches += 1
             start = z if full else silent[: len(batch)]
             z, at = next(islice(iterates(Params(state.K), y[batch], start, lam, boundary), n_steps, None))
-            history[epoch] += at.energy.sum(dtype=np.float64) / len(y)
+            history[epoch] += at.cost().energy.sum(dtype=np.float64) / len(y)
             memory = 0.0 if full else (1 - 1 / n_batches) ** forgetting
             state = _update(state, y[batch], z, boundary, memory, n_sweeps)
         if not np.isfinite(state.K).all():

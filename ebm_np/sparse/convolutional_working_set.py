@@ -36,7 +36,7 @@ from scipy import ndimage, sparse
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.convolution import correlate
 from ebm_np.foundations.results import Inference
-from ebm_np.sparse.operator_fista import Look, duality_gap, fista, settle
+from ebm_np.sparse.operator_fista import Cost, Look, duality_gap, fista, settle
 
 PEAKS, PORTION = 6, 12
 """With more violators than a sixth of the h w pixels only local maxima of |c| join S; else those with the largest |c|,
@@ -133,7 +133,8 @@ def _descend(here: Candidates, y: Array, z: Array, lam: float, tol: float, max_i
         c, l1 = 2 * (at_start - product), np.abs(codes).sum()
         left = square + d @ (product - 2 * at_start)
         missing = duality_gap(left, inner - d @ here.b, np.abs(c).max(), l1, lam)
-        return Look(codes + c / z.dtype.type(L), np.array([left + lam * l1]), np.array([missing]))
+        cost = Cost(np.array([left + lam * l1]), np.array([missing]))
+        return Look(codes + c / z.dtype.type(L), lambda: cost)
 
     found = settle(fista(look, z[None], lam / L), tol, max_iter)
     return found.z[0], found.n_iter

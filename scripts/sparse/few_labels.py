@@ -57,7 +57,7 @@ Features = Callable[[Array], Array]
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the test error of each competitor, draw and size; kernels; and what the classifier sees of one digit."""
     train, test = (mnist.load_or_synthetic(split, dtype=np.float32) for split in ("train", "test"))
-    n_crops, n_draws, n_test, M = (100, 2, 500, 8) if quick else (2_000, 5, len(test.labels), 32)
+    n_crops, n_draws, n_test, M = (100, 2, 500, 8) if quick else (2_000, 4, len(test.labels), 32)
     fewest = np.bincount(train.labels, minlength=10).min()
     sizes = [n for n in SIZES[: 2 if quick else None] if n <= fewest]
 

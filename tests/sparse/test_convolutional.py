@@ -182,7 +182,7 @@ def test_full_is_the_boundary_meant_where_none_is_named(rng):
         (energy_grad_y, (params, y, z)),
         (lambda *a: energy_grad_params(*a).K, (params, y, z, weights)),
         (lambda *a, **b: infer(*a, **b).z, (params, y, lam)),
-        (lambda *a: next(iterates(*a))[1].gap, (params, y, z, lam)),
+        (lambda *a: next(iterates(*a))[1].cost().gap, (params, y, z, lam)),
         (free_energy, (params, y, lam)),
         (free_energy_grad_y, (params, y, lam)),
         (lambda *a: free_energy_grad_params(*a).K, (params, y, lam, weights)),
@@ -268,12 +268,12 @@ def test_at_any_code_the_gap_bounds_how_far_the_energy_is_above_its_minimum(prob
     slack = slack_of(problem, z)
     np.testing.assert_array_equal(start, z)
     np.testing.assert_allclose(
-        at.energy, energy(problem.params, problem.y, z, problem.lam, problem.boundary), rtol=1e-11
+        at.cost().energy, energy(problem.params, problem.y, z, problem.lam, problem.boundary), rtol=1e-11
     )
-    assert (at.gap >= -slack).all()
-    assert (at.gap >= at.energy - least_energy(problem) - slack).all()
+    assert (at.cost().gap >= -slack).all()
+    assert (at.cost().gap >= at.cost().energy - least_energy(problem) - slack).all()
     W, y = problem.dense
-    assert (np.abs(at.gap - sparse_coding.gap(W, y, rows(z), problem.lam)) <= slack).all()
+    assert (np.abs(at.cost().gap - sparse_coding.gap(W, y, rows(z), problem.lam)) <= slack).all()
 
 
 @ANY_METHOD
@@ -493,7 +493,7 @@ def test_fista_steps_with_a_batch_are_those_with_its_images_one_by_one(problem, 
     for i in range(len(y)):
         alone, one = next(islice(iterates(params, y[[i]], z[[i]], lam, boundary), n, None))
         np.testing.assert_allclose(together[[i]], alone, rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(at.energy[[i]], one.energy, rtol=1e-6)
+        np.testing.assert_allclose(at.cost().energy[[i]], one.cost().energy, rtol=1e-6)
 
 
 @ANY_METHOD
@@ -550,7 +550,7 @@ def test_the_trace_is_the_path_and_ends_when_the_last_image_has_converged(proble
     steps = iterates(problem.params, problem.y, z0, problem.lam, problem.boundary)
     for z, (expected, at) in zip(path, steps, strict=False):
         np.testing.assert_array_equal(z, expected)
-        assert (at.gap <= tol * at.energy).all() == (z is path[-1] or np.array_equal(z, path[-1]))
+        assert (at.cost().gap <= tol * at.cost().energy).all() == (z is path[-1] or np.array_equal(z, path[-1]))
     assert found.converged.all()
 
 
@@ -616,9 +616,9 @@ def test_with_a_pull_it_is_sparse_coding_of_the_augmented_image(problem, rng, al
     assert (alpha * ((rows(found.z) - exact.z) ** 2).sum(1) <= 2e-9 * found.energy).all()
     start = draw_codes(rng, problem)
     _, at = next(iterates(problem.params, problem.y, start, problem.lam, problem.boundary, Pull(alpha, z_tilde)))
-    np.testing.assert_allclose(at.energy, sparse_coding.energy(W, y, rows(start), problem.lam), rtol=1e-11)
-    slack = slack_of(problem, start) + 1e-12 * at.energy
-    assert (np.abs(at.gap - sparse_coding.gap(W, y, rows(start), problem.lam)) <= slack).all()
+    np.testing.assert_allclose(at.cost().energy, sparse_coding.energy(W, y, rows(start), problem.lam), rtol=1e-11)
+    slack = slack_of(problem, start) + 1e-12 * at.cost().energy
+    assert (np.abs(at.cost().gap - sparse_coding.gap(W, y, rows(start), problem.lam)) <= slack).all()
 
 
 @few
@@ -705,7 +705,7 @@ def test_the_steps_of_fista_keep_single_precision(rng):
     params, y, z = Params(problem.params.K.astype("f4")), problem.y.astype("f4"), np.zeros(problem.shape, "f4")
     for pull in (None, Pull(0.3, z + 1)):
         for codes, at in islice(iterates(params, y, z, 1.0, pull=pull), 5):
-            assert {a.dtype for a in (codes, *at)} == {np.dtype("f4")}
+            assert {a.dtype for a in (codes, at.ahead, *at.cost())} == {np.dtype("f4")}
 
 
 @ANY_METHOD

@@ -208,7 +208,7 @@ def test_the_mean_over_images_of_single_precision_is_taken_in_double(rng):
     z = np.zeros((40, 2, 4, 4), np.float32)
     _, at = next(islice(convolutional.iterates(convolutional.unit_kernels(params), y, z, 0.2), 30, None))
     history = fit(params, y, rng, lam=0.2, batch_size=None).history
-    assert history[0] == pytest.approx(at.energy.mean(dtype=np.float64), rel=1e-12)
+    assert history[0] == pytest.approx(at.cost().energy.mean(dtype=np.float64), rel=1e-12)
 
 
 def test_kernels_that_are_no_longer_finite_are_said_to_have_diverged_and_when(rng, monkeypatch):
