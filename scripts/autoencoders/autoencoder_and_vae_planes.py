@@ -79,7 +79,7 @@ def shares(images: Array, y: Array, labels: Array) -> Array:
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the codes of test digits, what is decoded on a grid, and which digits random codes are."""
-    n, n_epochs = (1_500, 6) if quick else (15_000, 14)
+    n, n_epochs = (1_000, 4) if quick else (15_000, 14)
     found, test = mnist.load_or_synthetic("train"), mnist.load_or_synthetic("test")
     y, seen, labels = found.images[:n], test.images[:2_000], test.labels[:2_000]
     seed, per_model = int(rng.integers(2**32)), []

@@ -72,7 +72,7 @@ def error(params: Params, y: Array, rng: np.random.Generator, model: Model) -> f
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return centres and radii for each kind of radius and each beta, and what the noise costs."""
-    y, n_steps, seed = curve(N), 400 if quick else 4000, int(rng.integers(2**32))
+    y, n_steps, seed = curve(N), 200 if quick else 4000, int(rng.integers(2**32))
     balls, errors, distances = [], [], []
     for fixed in RADII.values():
         for beta in BETAS:

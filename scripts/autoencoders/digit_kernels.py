@@ -34,7 +34,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     small, (large, denoiser) = digit_networks.untrained(rng, 30), digit_networks.denoiser(quick)
     nets = {"untrained, 30 units": small}
     for name, corruption in TRAININGS.items():
-        nets[name] = digit_networks.train(small, y, rng, corruption, 5 if quick else 20).params
+        nets[name] = digit_networks.train(small, y, rng, corruption, 2 if quick else 20).params
     nets["DAE, 500 units"] = denoiser
     kernels = {name: net.encoder[0].W for name, net in nets.items()}
     return {

@@ -87,7 +87,7 @@ def error(params: Params, y: Array, alpha: float) -> float:
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return C at z~, C at z-check and D while networks are trained; and how near the update is to the gradient."""
-    n, n_looks = (500, 6) if quick else (1000, 40)
+    n, n_looks = (300, 3) if quick else (1000, 40)
     y, found = samples(rng, n), {}
     encoder = network.init(rng, (10, 32, 2)).encoder
     for name, widths in DECODERS.items():

@@ -4,10 +4,10 @@ Trained on black-and-white digits for 20 epochs (persistent chains, centred grad
 left, filters: the 60 columns of W that are largest; a hidden unit is on where there is ink in red and none in blue: an
 end of a stroke, a bend, a piece of paper. Below, test digits: upper halves are given and held fast, lower halves drawn
 by 500 steps, three times each. What the half decides comes out the same each time; what it leaves open is open. Right,
-fantasy: a chain in each row starts with pixels drawn alone, each by its mean, and takes steps of block Gibbs. After
-100 or some more there is a digit; from then on a chain wanders from digit to digit, and may stay for long. Shown is
-p(v|h); the chain itself are bits. log Z has 2^500 terms: annealing from below and from above brackets it, to about
-a nat, and with it the likelihood of the test digits.
+fantasy: a chain in each row starts with pixels drawn alone, each by its mean, and takes steps of block Gibbs. After 100
+or some more there is a digit; from then on a chain wanders from digit to digit, and may stay for long. Shown is p(v|h);
+the chain itself are bits. log Z has 2^500 terms: annealing from below and from above brackets it, to less than a nat,
+and with it the likelihood of the test digits.
 """
 
 from typing import Any
@@ -77,7 +77,7 @@ def _mean(params: Params, v: Array, rng: np.random.Generator) -> Array:
 
 def _bracket(params: Params, v: Array, test: Array, rng: np.random.Generator, quick: bool) -> dict[str, Any]:
     """Return (estimate, error) of log Z by annealing there and back, and <-F> of test digits."""
-    n_runs, n_steps = (20, 200) if quick else (100, 5_000)
+    n_runs, n_steps = (20, 200) if quick else (100, 3_000)
     mean = v.mean(axis=0)
     there = partition.anneal(params, rng, mean, n_runs=n_runs, n_steps=n_steps)
     draws = boltzmann.block_gibbs(params, v[:n_runs], rng, n_steps)

@@ -2,14 +2,14 @@
 
 A machine of 784 visible and 16 hidden units, trained on black-and-white digits for 50 epochs by persistent contrastive
 divergence, chains and batches of 100. Its 65,536 hidden states are summed over: log p of the test digits is exact.
-Left: plain and centred gradient at a rate of .01 (a published NumPy implementation reports -149.05 and -142.56 for
-such machines), and centred with a rate that falls from .03 to .001. At a constant rate a machine dances about its
-optimum, by a nat or two. Squares are estimates by annealing (100 runs, 1,000 steps, bars of three errors). Middle: the
-log-pseudo-likelihood. It needs no Z, tells better machines from worse, and does not notice when log p falls, as at the
-end of the best. Right, for that one: annealing there, from the machine without couplings, and back, from exact draws.
-With few steps each is wrong on its own side. The way there stays a nat or two low, more than its bars say: no error
-knows of a mode that no run has found. The way back, which starts in all of them, ends at the exact value. Where log Z
-cannot be summed, the two together tell what one of them hides.
+Left: plain and centred gradient at a rate of .01 (a published NumPy implementation reports -149.05 and -142.56 for such
+machines), and centred with a rate that falls from .03 to .001. At a constant rate a machine dances about its optimum,
+by a nat or two. Squares are estimates by annealing (100 runs, 1,000 steps, bars of three errors). Middle: the
+log-pseudo-likelihood. It needs no Z, tells better machines from worse, and does not notice when log p falls, as the
+best does between epochs 20 and 30. Right, for that one: annealing there, from the machine without couplings, and back,
+from exact draws. With ten steps each is wrong on its own side; from 300 on they agree with each other and with the
+exact value. No error knows of a mode that no run has found, and a machine with such modes may fool the way there alone;
+the way back starts in all of them. Where log Z cannot be summed, the two together tell what one of them hides.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ RUNS = {
 }
 LOOKS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50)
 """Epochs after which likelihoods are taken."""
-STEPS = np.array([10, 30, 100, 300, 1_000, 3_000, 10_000])
+STEPS = np.array([10, 30, 100, 300, 1_000, 3_000])
 
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:

@@ -38,7 +38,10 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     overlap, error, half = (np.array(part) for part in zip(*rows, strict=True))
     n = np.array(list(sizes))
     line, covariance = np.polyfit(n**-0.5, half[:, 0], 1, w=1 / half[:, 1], cov="unscaled")
-    power = curve_fit(_power, n, half[:, 0], p0=(line[1], line[0], 0.5), sigma=half[:, 1], absolute_sigma=True)
+    # bounded: three quick sizes with all their noise may ask for no power at all
+    power = curve_fit(
+        _power, n, half[:, 0], (0.14, 0.5, 0.5), half[:, 1], absolute_sigma=True, bounds=(0, (0.3, 50, 3))
+    )
     top = mean_field.critical().alpha
     curve = top * (1 - np.linspace(0.7, 0, 100) ** 2)
     networks = ", ".join(f"{sizes[m]} of {m:,}" for m in sizes)

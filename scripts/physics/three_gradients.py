@@ -101,9 +101,10 @@ def _angles(params: Params, v: Array) -> Array:
     step = _chance(boltzmann.hidden(params, states), h) @ _chance(boltzmann.visible(params, h), states)
     there = (states[:, None] == v).all(axis=2).mean(axis=1)
     positive, exact = boltzmann.free_energy_grad_params(params, v), flatten(_exact(params, v))
-    found = []
-    for k in STEPS:
-        p = there @ np.linalg.matrix_power(step, int(k))
+    found, p = [], there
+    for k in np.diff(STEPS, prepend=0):
+        for _ in range(k):
+            p = p @ step
         negative = boltzmann.free_energy_grad_params(params, states, p)
         cd = flatten(tree_map(np.subtract, positive, negative))
         found.append(np.arccos(min(1.0, cd @ exact / np.linalg.norm(cd) / np.linalg.norm(exact))))

@@ -1,12 +1,12 @@
 """From one filter to sixty-four: what a convolutional sparse auto-encoder finds in photographs.
 
 One model for each number of kernels, encoder and decoder trained together on contrast-normalised crops. A single kernel
-is a spot in a surround of the other sign; two are neither spot nor edge; four are edges, and what tells a pair of them
-apart is which side is bright; with more come more directions, then bars and a few gratings, and spots again (with a
-smaller lam more gratings). Left: kernels of the decoder; middle: those of the encoder at the same places, alike but
-finer. Right: in which direction the wave of each decoder kernel runs, if it has one, and how many kernels are spots,
-edges, and bars or gratings. Across an edge there are two alternating lobes of at least 30 % of the greatest, across a
-bar three, across a grating more.
+is a spot in a surround of the other sign; two are short edges at right angles, half spots still; four are edges of four
+directions; with more come more directions, then bars and a few gratings, and spots again (with a smaller lam more
+gratings). Left: kernels of the decoder; middle: those of the encoder at the same places, alike but finer. Right: in
+which direction the wave of each decoder kernel runs, if it has one, and how many kernels are spots, edges, and bars or
+gratings. Across an edge there are two alternating lobes of at least 30 % of the greatest, across a bar three, across a
+grating more.
 """
 
 from typing import Any

@@ -41,7 +41,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     n, n_test = (2_000, 200) if quick else (60_000, 1_000)
     y, new, source = materials.contrast_patches(rng, n, n_test, 10)
     start = dictionary.init_from_samples(rng, y, 40 if quick else 400)
-    learned = dictionary.fit(start, y, rng, lam=LAM["natural patches"], n_epochs=1 if quick else 2, n_sweeps=8).params
+    learned = dictionary.fit(start, y, rng, lam=LAM["natural patches"], n_epochs=1, n_sweeps=8).params
     data: dict[str, Any] = _errors("natural patches", learned, y, new, rng, quick)
     digits, tests = (mnist.load_or_synthetic(part, dtype=np.float32) for part in ("train", "test"))
     strokes = materials.strokes(quick)[0].params

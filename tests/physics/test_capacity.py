@@ -1,4 +1,5 @@
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy.special import expit
 from strategies import generators
 
 from ebm_np.physics import capacity, hopfield
-from ebm_np.physics.capacity import GROUP, half_load, kept, retrieve
+from ebm_np.physics.capacity import GROUP, _random_signs, half_load, kept, retrieve
 from ebm_np.physics.hopfield import CHUNK, Settled, store
 from ebm_np.physics.mean_field import first_step_error, overlap
 
@@ -228,6 +229,17 @@ def test_sums_of_as_many_whole_numbers_are_exact_in_the_precision_of_the_pattern
 @pytest.mark.parametrize("n_units", [1, 2, 100])
 def test_a_single_pattern_is_kept_whole(n_units, rng):
     np.testing.assert_array_equal(kept(rng, n_units, 1, 9), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_all_random_patterns_are_equally_likely_also_where_their_bits_end_within_a_byte(dtype, rng):
+    found = _random_signs(rng, (4_000, 1, 9), dtype)  # 36,000 bits: 4,500 bytes
+    odd = np.stack([_random_signs(rng, (1, 1, 3), dtype)[0, 0] for _ in range(4_000)])
+    assert found.dtype == odd.dtype == dtype
+    for three in (found[:, 0, :3], found[:, 0, 6:], odd):
+        patterns, counts = np.unique(three, axis=0, return_counts=True)
+        assert sorted(map(tuple, patterns)) == sorted(product((-1, 1), repeat=3))
+        assert np.abs(counts - 500).max() < 5 * np.sqrt(500)
 
 
 @pytest.mark.parametrize(("n_units", "n_patterns"), [(60, 9), (150, 25)])
