@@ -29,7 +29,7 @@ Derivation
    of the memories for alpha > 0.0519: from there to 0.138 a memory is a local minimum of E, but not the global one.
 
 The blog says "between 0.14 N and 0.15 N". The limit is 0.1379; of networks of 1,000 units half of the patterns are kept
-at 0.161 N, of 2,000 units at 0.153 N (`capacity`).
+at 0.161 N, of 2,000 units at 0.154 N (`capacity`).
 
 Source: blog 004, "Hopfield networks"; Amit, Gutfreund & Sompolinsky 1985, 1987; 2: Hertz, Krogh & Palmer 1991, 2.5.
 """

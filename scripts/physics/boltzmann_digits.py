@@ -6,8 +6,8 @@ end of a stroke, a bend, a piece of paper. Below, test digits: upper halves are 
 by 500 steps, three times each. What the half decides comes out the same each time; what it leaves open is open. Right,
 fantasy: a chain in each row starts with pixels drawn alone, each by its mean, and takes steps of block Gibbs. After 100
 or some more there is a digit; from then on a chain wanders from digit to digit, and may stay for long. Shown is p(v|h);
-the chain itself are bits. log Z has 2^500 terms: annealing from below and from above brackets it, to less than a nat,
-and with it the likelihood of the test digits.
+the chain itself are bits. log Z has 2^500 terms: annealing from below and from above brackets it, to about a nat, and
+with it the likelihood of the test digits.
 """
 
 from typing import Any

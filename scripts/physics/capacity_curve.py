@@ -2,7 +2,7 @@
 
 Left: what a stored pattern settles to, its overlap with itself, against the load P/N, for more and more units. Dashed:
 mean-field theory of infinitely many, 0.967 at a load of 0.1379, no memory beyond. Middle: the load at which half of the
-networks keep theirs is higher in small networks, 0.161 N for 1,000 units and 0.153 N for 2,000 (the blog: "between 0.14
+networks keep theirs is higher in small networks, 0.161 N for 1,000 units and 0.154 N for 2,000 (the blog: "between 0.14
 N and 0.15 N"). It comes down as one over the root of N, to what theory says. Right: how far simulation is from theory.
 Well below the jump it is within its error (bars: three of them); nearer to it more units are needed.
 """

@@ -195,6 +195,12 @@ def test_the_vector_jacobian_products_of_an_encoder_are_the_complex_step_of_what
 
 
 @EVERY_ENCODER
+def test_full_is_the_boundary_of_an_encoder_where_none_is_named(kind, rng):
+    params, y, _ = draw_problem(rng, kind)
+    np.testing.assert_array_equal(run(params.encoder, y)[0], run(params.encoder, y, "full")[0])
+
+
+@EVERY_ENCODER
 @given(rng=generators(), boundary=boundaries)
 def test_an_encoder_that_has_been_run_need_not_be_run_again(kind, rng, boundary):
     params, y, z = draw_problem(rng, kind, boundary)
