@@ -71,7 +71,8 @@ def cost(x: Any) -> Any:
 
 
 def looked(z: Any) -> operator_fista.Look:
-    return operator_fista.Look(0.5 * z, (z**2).sum(axis=1), (z**2).sum(axis=1))
+    square = (z**2).sum(axis=1)
+    return operator_fista.Look(0.5 * z, lambda: operator_fista.Cost(square, square))
 
 
 COMMON: dict[str, Any] = {

@@ -89,12 +89,10 @@ def fit(
         felt = fields(params, data)
         start = sample(sigmoid(felt), rng)[None] if method == "cd" else h
         chains, felt_there, h = _steps(params, start, t, n_steps, rng)
-        both, a = np.concatenate([data, chains[-1]]), np.concatenate([felt, felt_there[-1]])
-        signs, p = _signs(len(data), len(both), v.dtype), sigmoid(a)
-        loss = float(signs @ free_energy_of(params, both, a))
+        loss, both, p, weights = _contrast(params, (data, chains[-1]), (felt, felt_there[-1]))
         if centred:
             lam = lam + 0.01 * (p[: len(data)].mean(axis=0) - lam)
-        grads = _centred(both, p, signs, mu, lam) if centred else grad_params(both, p, signs)
+        grads = _centred(both, p, weights, mu, lam) if centred else grad_params(both, p, weights)
         return loss, grads._replace(W=grads.W + decay * params.W) if decay else grads
 
     optimizer = gradient_descent(0.01) if optimizer is None else optimizer
@@ -109,9 +107,12 @@ def _inverse_temperatures(method: str, n: int, dtype: Any) -> Array:
     return t if method == "tempering" else t[-1:]
 
 
-def _signs(n_data: int, n: int, dtype: Any) -> Array:
-    """Return the weight of each sample in (1): of the first n_data, the data, then of the dreams, n in all."""
-    return np.repeat(np.array([1 / n_data, -1 / (n - n_data)], dtype), (n_data, n - n_data))
+def _contrast(params: Params, v: tuple[Array, Array], felt: tuple[Array, Array]) -> tuple[float, Array, Array, Array]:
+    """Return the loss (1), v, p(h|v) and the weights in (1) of data and dreams, from v and the hidden units' fields."""
+    n_data, n_dreams = map(len, v)
+    weights = np.repeat(np.array([1 / n_data, -1 / n_dreams], v[0].dtype), (n_data, n_dreams))
+    both, a = np.concatenate(v), np.concatenate(felt)
+    return float(weights @ free_energy_of(params, both, a)), both, sigmoid(a), weights
 
 
 def _centred(v: Array, p: Array, weights: Array, mu: Array, lam: Array) -> Params:
