@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 
 from ebm_np.autoencoders import autoencoder, denoising, network, variational
-from ebm_np.data import mnist
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.results import Fit
+from scripts import materials
 
 MODEL = autoencoder.Model(f="tanh", g="tanh")
 DROPOUT = denoising.Corruption("dropout", 0.5)
@@ -30,7 +30,7 @@ def digits(split: str, n: int | None = None) -> tuple[Array, Array, str]:
 
 def gray(split: str, n: int | None = None) -> tuple[Array, Array, str]:
     """Return n digits (all if None), float32, from 0 (paper) to 1 (ink), their labels, and a source."""
-    found = mnist.load_or_synthetic(split, dtype=np.float32)
+    found = materials.digits(split)
     y = found.images[:n]
     return y, found.labels[:n], found.source if n is None else f"{len(y):,} of {found.source}"
 

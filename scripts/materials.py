@@ -1,6 +1,6 @@
 """What several figures start from: patches and images, whitened or contrast-normalised, and the strokes of MNIST.
 
-A training that takes long is kept (`cache`) for the next figure of the same process; see SHARES in `pipeline`.
+What takes long is kept (`cache`) for the next figure of the same process; see SHARES in `pipeline`.
 """
 
 from functools import cache
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ebm_np.data import contrast, mnist, patches, photographs
+from ebm_np.data.digits import Digits
 from ebm_np.foundations.arrays import Array
 from ebm_np.foundations.results import Fit
 from ebm_np.sparse import dictionary, sparse_coding
@@ -57,13 +58,22 @@ def unit_norm(y: Array) -> Array:
 
 
 @cache
+def digits(split: str) -> Digits:
+    """Return the digits of MNIST, or what stands in for them, float32; read once, so nobody may write to them."""
+    found = mnist.load_or_synthetic(split, dtype=np.float32)
+    for part in (found.images, found.labels):
+        part.setflags(write=False)
+    return found
+
+
+@cache
 def strokes(quick: bool) -> tuple[Fit[sparse_coding.Params], str]:
-    """Return 256 atoms learned from all training digits of MNIST (3,000 if quick), float32, and a source."""
-    rng, found = np.random.default_rng(0), mnist.load_or_synthetic("train", dtype=np.float32)
-    y = found.images[:3_000] if quick else found.images
+    """Return 256 atoms learned from all training digits of MNIST (1,500 if quick), float32, and a source."""
+    rng, found = np.random.default_rng(0), digits("train")
+    y = found.images[:1_500] if quick else found.images
     start = sparse_coding.init(rng, y.shape[1], 256, y.dtype)
     fitted = dictionary.fit(start, y, rng, lam=STROKES_LAM, n_epochs=1 if quick else 4, n_sweeps=10)
-    return fitted, f"{found.source}{', the first 3,000' if quick else ''}"
+    return fitted, f"{found.source}{', the first 1,500' if quick else ''}"
 
 
 def contrast_images(*, gray: bool) -> tuple[list[Array], str]:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ebm_np.data import contrast, mnist
+from ebm_np.data import contrast
 from ebm_np.foundations.arrays import Array
 from ebm_np.sparse import convolutional, convolutional_autoencoder, convolutional_dictionary
-from scripts import make_figures, softmax_regression, style
+from scripts import make_figures, materials, softmax_regression, style
 
 ORDER = 224
 NOTE = '08-2, convolutional sparse coding: where labels are few, such features "can help to boost performance"'
@@ -56,7 +56,7 @@ Features = Callable[[Array], Array]
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the test error of each competitor, draw and size; kernels; and what the classifier sees of one digit."""
-    train, test = (mnist.load_or_synthetic(split, dtype=np.float32) for split in ("train", "test"))
+    train, test = materials.digits("train"), materials.digits("test")
     n_crops, n_draws, n_test, M = (100, 2, 500, 8) if quick else (2_000, 4, len(test.labels), 32)
     fewest = np.bincount(train.labels, minlength=10).min()
     sizes = [n for n in SIZES[: 2 if quick else None] if n <= fewest]

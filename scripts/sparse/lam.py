@@ -27,7 +27,7 @@ KINDS = {"patches": style.DATA, "white noise": style.GREY}
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return codes used, error and energy of the three kinds of signals for each lam."""
-    n, n_new, n_lams = (2_000, 250, 3) if quick else (20_000, 1_000, 10)
+    n, n_new, n_lams = (1_000, 100, 3) if quick else (20_000, 1_000, 10)
     y, source = materials.whitened_patches(rng, n + n_new, 8)
     y = materials.unit_norm(y)
     train, new = y[:n].astype(np.float32), y[n:]

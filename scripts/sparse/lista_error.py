@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ebm_np.data import mnist
 from ebm_np.foundations.arrays import Array
 from ebm_np.sparse import dictionary, lista, sparse_coding, textbook
 from scripts import make_figures, materials, style
@@ -38,14 +37,14 @@ SHOWN = 3
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return errors per iteration for patches and digits, and some columns of W and of the learned W_e."""
-    n, n_test = (2_000, 200) if quick else (60_000, 1_000)
+    n, n_digits, n_test = (2_000, 1_500, 200) if quick else (60_000, 40_000, 1_000)
     y, new, source = materials.contrast_patches(rng, n, n_test, 10)
     start = dictionary.init_from_samples(rng, y, 40 if quick else 400)
     learned = dictionary.fit(start, y, rng, lam=LAM["natural patches"], n_epochs=1, n_sweeps=8).params
     data: dict[str, Any] = _errors("natural patches", learned, y, new, rng, quick)
-    digits, tests = (mnist.load_or_synthetic(part, dtype=np.float32) for part in ("train", "test"))
+    digits, tests = materials.digits("train"), materials.digits("test")
     strokes = materials.strokes(quick)[0].params
-    data |= _errors("digits", strokes, digits.images[:n], tests.images[:n_test], rng, quick)
+    data |= _errors("digits", strokes, digits.images[:n_digits], tests.images[:n_test], rng, quick)
     return {**data, "source": f"{source}; {digits.source}"}
 
 

@@ -25,7 +25,7 @@ LAM = materials.STROKES_LAM
 
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
-    """Return the atoms, learned from all digits (3,000 if quick), and how many of them a new digit uses."""
+    """Return the atoms, learned from all digits (1,500 if quick), and how many of them a new digit uses."""
     fitted, source = materials.strokes(quick)
     new = mnist.load_or_synthetic("test").images[:1_000]
     params = sparse_coding.Params(fitted.params.W.astype(np.float64))

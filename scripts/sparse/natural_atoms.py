@@ -29,7 +29,7 @@ GOOD = 0.8
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return the atoms, their nearest Gabor functions, and how many of them a patch uses."""
-    y, source = materials.whitened_patches(rng, 5_000 if quick else 100_000, SIZE, np.float32)
+    y, source = materials.whitened_patches(rng, 3_000 if quick else 100_000, SIZE, np.float32)
     start = sparse_coding.init(rng, SIZE**2, 32 if quick else 256, np.float32)
     fitted = dictionary.fit(start, y, rng, lam=LAM, n_epochs=2 if quick else 6, n_sweeps=6)
     atoms = fitted.params.W.T.reshape(-1, SIZE, SIZE)

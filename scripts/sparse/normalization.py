@@ -32,7 +32,7 @@ WAYS = {
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return energies seen, norms of the columns, and energies of new patches, after 1, 2, 4, ... epochs."""
-    n, n_new, epochs = (3_000, 300, [1, 2, 4]) if quick else (20_000, 2_000, [1, 2, 4, 8])
+    n, n_new, epochs = (2_000, 200, [1, 2]) if quick else (20_000, 2_000, [1, 2, 4, 8])
     y, source = materials.whitened_patches(rng, n + n_new, 8, np.float32)
     y = materials.unit_norm(y)
     start, seed = dictionary.init_from_samples(rng, y[:n], K), rng.integers(2**32)
