@@ -45,7 +45,7 @@ class Look(NamedTuple):
     """What the method needs to know at codes z (N, ...)."""
 
     ahead: Array  # (N, ...): a(z), equation (2)
-    cost: Callable[[], Cost]  # by itself a fifth of a step's time: only where it is asked for
+    cost: Callable[[], Cost]  # by itself a sixth of a step's time: only where it is asked for
 
 
 def fista(look: Callable[[Array], Look], z: Array, threshold: float) -> Iterator[tuple[Array, Look]]:
