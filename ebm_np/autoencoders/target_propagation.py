@@ -18,8 +18,9 @@ Derivation
 ----------
 1. With r = Dec(z) - y, J = dDec/dz, half of the gradient is g = J^T r + lam z + alpha (z - z~). J^T r is r sent back
    through the decoder's layers t_m = f(a_m), a_m = V_m t_(m-1) + c_m; on its way it is g_m = (1/2) dC/dt_m.
-2. Half of the Hessian, by one more derivative of 1, is H = H_0 + (lam + alpha) I with, from the top, H_M = I and
-   H_(m-1) = V_m^T [D_m H_m D_m + diag(f''(a_m) * g_m)] V_m,    D_m = diag(f'(a_m));    the last layer has no f.
+2. Half of the Hessian, by one more derivative of 1: layers are affine, so only each f bends. With J_m = da_m/dz,
+   J_1 = V_1, J_(m+1) = V_(m+1) diag(f'(a_m)) J_m, and J_M = J as the last layer has no f,
+   H = J^T J + sum_(m<M) J_m^T diag(f''(a_m) * g_m) J_m + (lam + alpha) I.
 3. Newton's step -H^-1 g leads to saddles as readily as to minima. With H = U diag(e) U^T, the damped saddle-free step
    -U diag(1 / (|e| + mu)) U^T g leads downhill, away from saddles, and is Newton's near a minimum, where e > 0 and mu =
    0. Where E did not fall enough (Armijo's rule: by 1e-4 of what its slope promises) the sample stays and its damping
@@ -267,19 +268,21 @@ def _look(params: Params, y: Array, z: Array, z_tilde: Array, f: str, alpha: flo
     ts = mlp_forward(decoder, z, f)
     r, pull = ts[-1] - y, z - z_tilde
     deltas = mlp_backward(decoder, ts, r, f)
-    gram = H = (decoder[-1].W.T @ decoder[-1].W)[None]
-    for m in reversed(range(len(decoder) - 1)):
-        s, c = slope(ts[m + 1]), curvature(ts[m + 1]) * (deltas[m + 1] @ decoder[m + 1].W)
-        gram, H = (s[:, :, None] * a * s[:, None, :] for a in (gram, H))
-        H = H + c[:, :, None] * np.eye(c.shape[1], dtype=c.dtype)
-        gram, H = (decoder[m].W.T @ a @ decoder[m].W for a in (gram, H))
-    size_of_J = np.sqrt(np.trace(gram, axis1=1, axis2=2))  # ||J||_F, as gram = J^T J
+    J, H = decoder[0].W[None], (lam + alpha) * np.eye(z.shape[1], dtype=z.dtype)
+    for t, delta, layer in zip(ts[1:-1], deltas[1:], decoder[1:], strict=True):
+        H = H + _transposed(J) @ ((curvature(t) * (delta @ layer.W))[:, :, None] * J)
+        J = layer.W @ (slope(t)[:, :, None] * J)
+    size_of_J = np.sqrt(np.square(J).sum(axis=(1, 2)))
     return _Look(
         energy=_norm(r) ** 2 + lam * _norm(z) ** 2 + alpha * _norm(pull) ** 2,
         g=deltas[0] @ decoder[0].W + lam * z + alpha * pull,
-        H=np.broadcast_to(H + (lam + alpha) * np.eye(z.shape[1], dtype=z.dtype), (len(z), *H.shape[1:])),
+        H=np.broadcast_to(H + _transposed(J) @ J, (len(z), *H.shape[-2:])),
         scale=size_of_J * (_norm(y) + _norm(ts[-1])) + lam * _norm(z) + alpha * (_norm(z) + _norm(z_tilde)),
     )
+
+
+def _transposed(J: Array) -> Array:
+    return J.swapaxes(1, 2)
 
 
 def _norm(a: Array) -> Array:
