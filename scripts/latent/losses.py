@@ -31,7 +31,7 @@ def contrast(rng: np.random.Generator, y: Array) -> Array:
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return |w| after training with each loss at each temperature."""
-    betas = np.logspace(-1.3, 1, 4 if quick else 12)
+    betas = np.logspace(-1.3, 1, 4 if quick else 10)
     radii = [
         [
             np.abs(

@@ -37,7 +37,7 @@ def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     plane = grids.plane(n1, n2)
     for g_hidden in (None, (8, 8)):
         params = horn.init(rng, g_hidden=g_hidden)
-        for rate, n_epochs in ((1e-2, 20 if quick else 150), (1e-3, 5 if quick else 50)):
+        for rate, n_epochs in ((1e-2, 20 if quick else 100), (1e-3, 5 if quick else 50)):
             trained = horn.fit(params, (x, y), rng, optimizer=adam(rate), n_epochs=n_epochs, batch_size=40)
             params = trained.params
         losses.append(trained.history[-1])

@@ -77,7 +77,7 @@ def _mean(params: Params, v: Array, rng: np.random.Generator) -> Array:
 
 def _bracket(params: Params, v: Array, test: Array, rng: np.random.Generator, quick: bool) -> dict[str, Any]:
     """Return (estimate, error) of log Z by annealing there and back, and <-F> of test digits."""
-    n_runs, n_steps = (20, 200) if quick else (100, 3_000)
+    n_runs, n_steps = (20, 200) if quick else (100, 2_000)
     mean = v.mean(axis=0)
     there = partition.anneal(params, rng, mean, n_runs=n_runs, n_steps=n_steps)
     draws = boltzmann.block_gibbs(params, v[:n_runs], rng, n_steps)

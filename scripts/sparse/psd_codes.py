@@ -39,7 +39,7 @@ SHOWN = 100
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return, for each encoder, how guesses and optimal codes of new patches are distributed, errors, and atoms."""
-    n, n_new, n_epochs = (2_000, 500, 2) if quick else (20_000, 2_000, 8)
+    n, n_new, n_epochs = (2_000, 500, 2) if quick else (20_000, 2_000, 6)
     y, source = materials.whitened_patches(rng, n + n_new, SIZE)
     seed, data = rng.integers(2**32), dict[str, Any](source=source)
     for kind in ENCODERS:
