@@ -37,7 +37,7 @@ SHOWN = 3
 
 def compute(rng: np.random.Generator, quick: bool = False) -> dict[str, Any]:
     """Return errors per iteration for patches and digits, and some columns of W and of the learned W_e."""
-    n, n_digits, n_test = (2_000, 1_500, 200) if quick else (60_000, 30_000, 1_000)
+    n, n_digits, n_test = (2_000, 1_500, 200) if quick else (40_000, 30_000, 1_000)
     y, new, source = materials.contrast_patches(rng, n, n_test, 10)
     start = dictionary.init_from_samples(rng, y, 40 if quick else 400)
     learned = dictionary.fit(start, y, rng, lam=LAM["natural patches"], n_epochs=1, n_sweeps=8).params
